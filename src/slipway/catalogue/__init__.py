@@ -1,0 +1,1 @@
+"""The catalogue: families and their specs, read from TOML, resolved by name."""

@@ -1,0 +1,1 @@
+"""Deciding: plans, deployments and the controller that makes them true."""

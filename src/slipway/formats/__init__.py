@@ -1,0 +1,1 @@
+"""Header checks of weight files; never a pickle."""

@@ -1,0 +1,1 @@
+"""The HTTP face: OpenAI, the launch API, health and metrics."""

@@ -1,0 +1,1 @@
+"""Where weights come from: Hugging Face, ModelScope, local paths."""

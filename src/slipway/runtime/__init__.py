@@ -1,0 +1,1 @@
+"""Running engines: processes, replicas, devices, fleets."""
