@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from slipway.errors import EngineFailed, SlipwayError
 from slipway.types import Demand, Environment, Launch, Memory, Model, Placement, Verdict
 
 
@@ -106,6 +107,7 @@ class Failure:
     cause: str
     log_tail: tuple[str, ...] = ()
     exit_code: int | None = None
+    kind: type[SlipwayError] = EngineFailed  # what a caller who waits for it is told
 
 
 @dataclass(frozen=True, slots=True)

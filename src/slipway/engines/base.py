@@ -19,9 +19,21 @@ class EngineOption:
 class Engine(Protocol):
     """An engine. Every method is pure: the same arguments give the same answer, on any machine."""
 
-    name: str  # as the seed pages write it: "llama.cpp"
-    kinds: tuple[DeviceKind, ...]  # device kinds it has builds for, best first
-    options: Mapping[str, EngineOption]
+    @property
+    def name(self) -> str:
+        """As the seed pages write it: ``llama.cpp``."""
+
+    @property
+    def kinds(self) -> tuple[DeviceKind, ...]:
+        """The kinds of device it has builds for, best first."""
+
+    @property
+    def options(self) -> Mapping[str, EngineOption]:
+        """Its own options by name; `slipway.engines.options.read_options` checks values against them."""
+
+    @property
+    def refused_options(self) -> Mapping[str, str]:
+        """Options it has and Slipway does not pass on: name -> why, and what to use instead."""
 
     def match(self, model: Model, kind: DeviceKind) -> str | None:
         """None if it can run the model on that kind of device, else why not, in a sentence."""
@@ -29,13 +41,20 @@ class Engine(Protocol):
     def estimate(self, model: Model, demand: Demand, kind: DeviceKind) -> Memory:
         """Bytes needed by one replica, by terms. Raises Refused where the architecture is not known."""
 
-    def environment(self, kind: DeviceKind) -> Environment:
-        """The Python environment its process runs in, requirements pinned."""
+    def environment(self, model: Model, kind: DeviceKind) -> Environment:
+        """The Python environment its process runs in, requirements pinned.
+
+        An embedded environment has no ``python``: whoever plans knows the interpreter it runs in.
+        """
 
     def launch(
         self, model: Model, uid: str, demand: Demand, placement: Placement, options: Mapping[str, Any]
     ) -> Launch:
-        """How to start one replica. ``options`` have been read through the schema."""
+        """How to start one replica. ``options`` have been read through the schema.
+
+        In argv, ``{python}`` stands for the environment's interpreter, ``{port}`` for the port chosen at the start and
+        ``{files}`` for the directory where ``Launch.files`` have been written.
+        """
 
     def explain(self, log_tail: Sequence[str]) -> str | None:
         """The cause of a death, in words, from the last lines of its log; None if they do not tell."""

@@ -1,0 +1,145 @@
+"""The controller: takes launches, keeps what is wanted, and works until what is seen agrees with it.
+
+One task owns the work (`run`); everyone else changes the store and wakes it, or reads a snapshot.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from slipway.control.reconcile import Start, Status, Stop, reconcile, replica_names, replica_phase, status
+from slipway.control.routes import Endpoint, Route, Routes
+from slipway.control.store import Store, taken
+from slipway.deployment import Deployment, Failure, Phase, Plan
+from slipway.errors import Cancelled, NotFound
+from slipway.parameters import LaunchRequest
+from slipway.runtime.fleet import Fleet
+
+Planner = Callable[[LaunchRequest, int], Plan]  # (request, replicas already running) -> plan; blocking
+
+
+class Controller:
+    """Use as an async context manager: entering starts the owner task, leaving ends every replica."""
+
+    def __init__(self, planner: Planner, fleet: Fleet, clock: Callable[[], float] = time.time) -> None:
+        self.routes: Routes = {}
+        self._planner = planner
+        self._fleet = fleet
+        self._clock = clock
+        self._store = Store()
+        self._stopping: set[str] = set()
+        self._launching = asyncio.Lock()
+        self._news = asyncio.Condition()
+        self._owner: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Controller":
+        self._owner = asyncio.create_task(self._run(), name="controller")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def launch(self, request: LaunchRequest) -> Deployment:
+        """Plan and take a launch; returns at once. A failed deployment of the same uid is replaced."""
+        async with self._launching:  # a uid is checked and taken in one step
+            plan = await asyncio.to_thread(self._planner, request, self._running())
+            if any(each.uid == plan.uid for each in self._store.all()):
+                if self.status(plan.uid).phase is not Phase.FAILED:
+                    raise taken(plan.uid)
+                await self.terminate(plan.uid)
+            deployment = Deployment(plan.uid, plan, request.replicas, self._clock())
+            self._store.add(deployment)
+        await self._reconcile()
+        return deployment
+
+    async def wait_ready(self, uid: str) -> None:
+        """Return when it answers. Raises the failure of its replicas, or Cancelled if it was terminated meanwhile."""
+        self._store.get(uid)
+        async with self._news:
+            await self._news.wait_for(lambda: self._settled(uid))
+        try:
+            now = self.status(uid)
+        except NotFound:
+            raise Cancelled(f"the launch of {uid} was cancelled", code="launch_cancelled") from None
+        if now.phase is Phase.STOPPING:
+            raise Cancelled(f"the launch of {uid} was cancelled", code="launch_cancelled")
+        if now.failure is not None and now.phase is Phase.FAILED:
+            raise now.failure.kind(in_words(now.failure), code="launch_failed")
+
+    async def terminate(self, uid: str) -> None:
+        """End a deployment; returns when all its processes have ended. Raises NotFound."""
+        deployment = self._store.get(uid)
+        self._stopping.add(uid)
+        try:
+            await self._publish()
+            async with asyncio.TaskGroup() as group:
+                for name in replica_names(deployment):
+                    group.create_task(self._fleet.stop(name))
+        finally:
+            self._store.remove(uid)
+            self._stopping.discard(uid)
+            await self._publish()
+
+    def status(self, uid: str) -> Status:
+        """Raises NotFound, with the nearest uids."""
+        return status(self._store.get(uid), self._fleet.observations(), uid in self._stopping)
+
+    def statuses(self) -> tuple[Status, ...]:
+        return tuple(self.status(deployment.uid) for deployment in self._store.all())
+
+    async def close(self) -> None:
+        """End every replica; what was wanted is forgotten."""
+        if self._owner is not None:
+            self._owner.cancel()
+            await asyncio.wait({self._owner})
+            self._owner = None
+        self.routes = {}
+        await self._fleet.close()
+
+    async def _run(self) -> None:
+        while True:
+            await self._fleet.changed()
+            await self._reconcile()
+
+    async def _reconcile(self) -> None:
+        desired = [each for each in self._store.all() if each.uid not in self._stopping]
+        held = {name for uid in self._stopping for name in replica_names(self._store.get(uid))}
+        for action in reconcile(desired, self._fleet.observations()):
+            match action:
+                case Start(replica=name, plan=plan):
+                    self._fleet.start(name, plan)
+                case Stop(replica=name) if name not in held:
+                    await self._fleet.stop(name)
+        await self._publish()
+
+    async def _publish(self) -> None:
+        """Make the snapshot of what can be asked, and wake who waits for news."""
+        self.routes = {each.uid: self._route(each) for each in self._store.all()}
+        async with self._news:
+            self._news.notify_all()
+
+    def _route(self, deployment: Deployment) -> Route:
+        seen = self._fleet.observations()
+        ready = [
+            Endpoint(name, seen[name].address or "", self._fleet.secret(name))
+            for name in replica_names(deployment)
+            if deployment.uid not in self._stopping and name in seen and replica_phase(seen[name]) is Phase.READY
+        ]
+        return Route(deployment.uid, tuple(ready))
+
+    def _settled(self, uid: str) -> bool:
+        try:
+            return self.status(uid).phase in {Phase.READY, Phase.FAILED, Phase.STOPPING}
+        except NotFound:
+            return True
+
+    def _running(self) -> int:
+        """Replicas that use the machine's cores now."""
+        return sum(replica_phase(each) is not Phase.FAILED for each in self._fleet.observations().values())
+
+
+def in_words(failure: Failure) -> str:
+    """The cause and the end of the log, as a launch that fails tells it."""
+    if not failure.log_tail:
+        return failure.cause
+    return f"{failure.cause}\nThe last lines of its log:\n" + "\n".join(f"  {line}" for line in failure.log_tail)

@@ -1,0 +1,68 @@
+"""The fleet of this host: every replica is a task here and an engine process below it."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+
+from slipway.deployment import Observation, Plan
+from slipway.runtime.replica import Effects, Fetch, Progress, Replica
+from slipway.types import Location
+
+
+class LocalFleet:
+    """Holds replicas and their tasks. Two replicas of one location fetch it once."""
+
+    def __init__(self, logs: Path, fetch: Fetch) -> None:
+        self._logs = logs
+        self._fetch = fetch
+        self._replicas: dict[str, Replica] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._fetching: dict[Path | None, threading.Lock] = {}
+        self._changed = asyncio.Event()
+        self._session: aiohttp.ClientSession | None = None
+
+    def start(self, replica: str, plan: Plan) -> None:
+        if replica in self._tasks:
+            return
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5), trust_env=False)
+        effects = Effects(self._fetch_once, self._session)
+        held = Replica(replica, plan, self._logs / f"{replica}.log", effects, self._changed.set)
+        self._replicas[replica] = held
+        self._tasks[replica] = asyncio.create_task(held.run(), name=f"replica {replica}")
+        self._changed.set()
+
+    async def stop(self, replica: str) -> None:
+        task = self._tasks.get(replica)
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.wait({task})
+        self._tasks.pop(replica, None)
+        self._replicas.pop(replica, None)
+        self._changed.set()
+
+    def observations(self) -> Mapping[str, Observation]:
+        return {name: replica.observation for name, replica in self._replicas.items()}
+
+    def secret(self, replica: str) -> str:
+        process = self._replicas[replica].process
+        return process.secret if process else ""
+
+    async def changed(self) -> None:
+        await self._changed.wait()
+        self._changed.clear()
+
+    async def close(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for name in tuple(self._tasks):
+                group.create_task(self.stop(name))
+        if self._session is not None:
+            await self._session.close()
+
+    def _fetch_once(self, location: Location, progress: Progress, cancel: threading.Event) -> Path:
+        with self._fetching.setdefault(location.path, threading.Lock()):
+            return self._fetch(location, progress, cancel)

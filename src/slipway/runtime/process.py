@@ -1,0 +1,122 @@
+"""One engine process: started in a session of its own with its log kept, ended with everything it started.
+
+The engine's standard input is a pipe held open by this process, so an engine of ours ends when this process is gone.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slipway.types import Launch
+
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SYSTEMROOT")
+_PASSED_PREFIXES = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_", "NCCL_", "VLLM_", "SGLANG_", "OMP_", "GOMP_")
+_LOG_LIMIT_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class EngineProcess:
+    """A running engine. ``secret`` is what it was launched with; requests carry it as a bearer token."""
+
+    process: asyncio.subprocess.Process
+    port: int
+    log_path: Path
+    secret: str = field(repr=False)
+
+    @classmethod
+    async def start(cls, launch: Launch, log_path: Path, *, python: str = sys.executable) -> "EngineProcess":
+        """Start the engine. Raises OSError if its program cannot be run."""
+        port, secret = free_port(), secrets.token_urlsafe(32)
+        argv = [_fill(word, python, port) for word in launch.argv]
+        env = _environment({name: _fill(value, python, port) for name, value in launch.env.items()})
+        env[launch.secret_variable] = secret
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        with _open_log(log_path) as log:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=env,
+                start_new_session=True,
+            )
+        return cls(process, port, log_path, secret)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def wait(self) -> int:
+        """The exit code, negative for a signal, once the process has ended."""
+        return await self.process.wait()
+
+    async def stop(self, grace_s: float) -> int:
+        """Ask the engine to end, wait ``grace_s`` seconds, then kill its whole session. Returns the exit code."""
+        self._signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(grace_s):
+                code = await self.process.wait()
+        except TimeoutError:
+            self._signal(signal.SIGKILL)
+            code = await self.process.wait()
+        finally:
+            self._signal(signal.SIGKILL)  # what the engine started and left behind
+            if self.process.stdin is not None:
+                self.process.stdin.close()
+        return code
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
+
+
+def free_port() -> int:
+    """A TCP port of loopback nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def log_tail(path: Path, lines: int) -> tuple[str, ...]:
+    """The last ``lines`` lines of a log; empty if there is none."""
+    try:
+        with path.open("rb") as log:
+            log.seek(0, os.SEEK_END)
+            log.seek(max(0, log.tell() - 400 * lines))
+            return tuple(log.read().decode(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ()
+
+
+@contextlib.contextmanager
+def _open_log(path: Path) -> Iterator[int]:
+    """Append to the log; one that has grown past its limit is first put aside as ``.1``."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > _LOG_LIMIT_BYTES:
+            path.replace(path.with_suffix(path.suffix + ".1"))
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _fill(text: str, python: str, port: int) -> str:
+    return text.replace("{python}", python).replace("{port}", str(port))
+
+
+def _environment(own: Mapping[str, str]) -> dict[str, str]:
+    """What the engine sees: little of our environment (never our keys or hub tokens), then its own variables."""
+    kept = {k: v for k, v in os.environ.items() if k in _PASSED_ON or k.startswith(_PASSED_PREFIXES)}
+    return {**kept, "PYTHONUNBUFFERED": "1", **own}
