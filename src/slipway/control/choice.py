@@ -21,6 +21,7 @@ _PREFERENCE = {
 }
 _USABLE = 0.9  # the part of a GPU's memory an engine may take
 _PLANNED_GPU_BYTES = 80 * 1024**3  # what a plan assumes of a GPU this machine does not have
+_USUAL = Demand(context_length=8192, parallel=4)  # where nothing is asked; the context at most the family's
 _LEAST_CONTEXT = 2048
 
 
@@ -54,7 +55,7 @@ def _rank(each: Candidate, machine: Machine) -> tuple[float, ...]:
     fits = _fits(each, machine)
     weights = _needed(each)
     return (
-        not each.engine.environment(each.kind).embedded,
+        not each.engine.environment(each.model, each.kind).embedded,
         not each.here,
         not fits,
         _device_rank(each.kind, machine),
@@ -68,7 +69,9 @@ def _why_engine(best: Candidate, found: Sequence[Candidate]) -> str:
     if len(names) == 1:
         return "the only one that can run it"
     place = f"first choice on {best.kind}" if best.here else f"needs {best.kind}, which this machine lacks"
-    embedded = ", and it needs no environment of its own" if best.engine.environment(best.kind).embedded else ""
+    embedded = (
+        ", and it needs no environment of its own" if best.engine.environment(best.model, best.kind).embedded else ""
+    )
     return f"{place} among {', '.join(names)}{embedded}"
 
 
@@ -94,16 +97,15 @@ def memory_free(kind: DeviceKind, machine: Machine) -> int:
 
 
 def fit_demand(chosen: Candidate, request: LaunchRequest, machine: Machine) -> tuple[Demand, tuple[str, ...]]:
-    """The context and parallel requests: as asked, else the engine's defaults, lowered until they fit."""
+    """The context and parallel requests: as asked, else the usual ones, lowered until they fit."""
     longest = chosen.model.family.context_length
     if request.context_length is not None and request.context_length > longest:
         raise BadRequest(
             f"--context-length is {request.context_length}: {chosen.model.family.name} reads at most {longest} tokens",
             param="context_length",
         )
-    usual = chosen.engine.default_demand
-    context = request.context_length or min(usual.context_length, longest)
-    parallel = request.parallel or usual.parallel
+    context = request.context_length or min(_USUAL.context_length, longest)
+    parallel = request.parallel or _USUAL.parallel
     free = memory_free(chosen.kind, machine)
     for demand in _descending(context, parallel, request):
         if chosen.engine.estimate(chosen.model, demand, chosen.kind).total_bytes <= free:

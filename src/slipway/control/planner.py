@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from slipway.catalogue.catalogue import Catalogue, load_catalogue
 from slipway.catalogue.detect import as_family, detect
-from slipway.catalogue.resolve import Catalogue, candidates, choose_source, load_catalogue, location
+from slipway.catalogue.resolve import candidates, choose_source, location
 from slipway.control.choice import Candidate, choose, fit_demand, place
 from slipway.deployment import Plan
 from slipway.engines import ENGINES, find_engine, read_options, verdicts
@@ -18,7 +19,7 @@ from slipway.errors import BadRequest, DoesNotFit, Refused
 from slipway.parameters import LaunchRequest
 from slipway.runtime.devices import detect_machine
 from slipway.settings import Settings
-from slipway.types import DeviceKind, Environment, Machine, Model, in_gib
+from slipway.types import DeviceKind, Environment, Format, Machine, Model, in_gib
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,16 @@ def plan(request: LaunchRequest, context: PlanContext) -> Plan:
     memory = engine.estimate(model, demand, kind)
     placement = place(chosen, memory, request, context.machine, context.running)
     uid = request.uid or model.family.name
+    environment = _environment(engine, model, kind)
     launch = engine.launch(model, uid, demand, placement, read_options(engine, request.engine_options))
+    if environment.embedded:
+        launch = replace(launch, argv=tuple(word.replace("{python}", sys.executable) for word in launch.argv))
     planned = Plan(
         uid=uid,
         engine=engine.name,
         model=model,
         demand=demand,
-        environment=_environment(engine, model, kind),
+        environment=environment,
         launch=launch,
         memory=memory,
         placement=placement,
@@ -66,8 +70,9 @@ def plan(request: LaunchRequest, context: PlanContext) -> Plan:
 
 def check(planned: Plan, request: LaunchRequest, machine: Machine) -> None:
     """Raise Refused or DoesNotFit if the plan cannot be launched on this machine."""
-    if not planned.placement.present or not planned.environment.embedded:
-        raise Refused("; ".join(planned.warnings), code="cannot_launch_here")
+    obstacles = tuple(_obstacles(planned, machine))
+    if obstacles:
+        raise Refused("; ".join(obstacles), code="cannot_launch_here")
     needed = planned.memory.total_bytes * request.replicas
     available = _available(planned, machine)
     if needed > available:
@@ -132,7 +137,8 @@ def _candidates(
 ) -> list[Candidate]:
     """Every engine, model and kind of device that go together; raises Refused, with the reasons, when none do."""
     engines = ENGINES if engine is None else (engine,)
-    found, refusals = [], {}
+    found: list[Candidate] = []
+    refusals: dict[str, None] = {}
     for model in models:
         for each in engines:
             for kind in each.kinds:
@@ -155,11 +161,19 @@ def _described(models: Iterable[Model]) -> str:
 
 
 def _environment(engine: Engine, model: Model, kind: DeviceKind) -> Environment:
-    environment = engine.environment(kind)
+    environment = engine.environment(model, kind)
     return replace(environment, python=sys.executable) if environment.embedded else environment
 
 
 def _warnings(planned: Plan, request: LaunchRequest, machine: Machine) -> Iterable[str]:
+    yield from _obstacles(planned, machine)
+    available = _available(planned, machine)
+    if planned.placement.present and planned.memory.total_bytes * request.replicas > available:
+        yield _too_big(planned, request.replicas, available)
+
+
+def _obstacles(planned: Plan, machine: Machine) -> Iterable[str]:
+    """Why this plan cannot be launched here, whatever is free."""
     kind, count = planned.placement.kind, planned.placement.count
     if not planned.placement.present:
         yield f"{planned.engine} needs {count} {kind} device{'s' * (count > 1)} for this model; this machine has " + (
@@ -170,9 +184,8 @@ def _warnings(planned: Plan, request: LaunchRequest, machine: Machine) -> Iterab
             f"{planned.engine} runs in an environment of its own, which this version does not make yet: "
             "only llama.cpp can be launched; --dry-run shows the plan"
         )
-    available = _available(planned, machine)
-    if planned.placement.present and planned.memory.total_bytes * request.replicas > available:
-        yield _too_big(planned, request.replicas, available)
+    elif planned.model.format is Format.GGML:
+        yield "ggmlv3 files have to be converted to GGUF, which this version does not do yet: choose a ggufv2 spec"
 
 
 def _available(planned: Plan, machine: Machine) -> int:

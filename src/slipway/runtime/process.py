@@ -34,8 +34,10 @@ class EngineProcess:
     async def start(cls, launch: Launch, log_path: Path, *, python: str = sys.executable) -> "EngineProcess":
         """Start the engine. Raises OSError if its program cannot be run."""
         port, secret = free_port(), secrets.token_urlsafe(32)
-        argv = [_fill(word, python, port) for word in launch.argv]
-        env = _environment({name: _fill(value, python, port) for name, value in launch.env.items()})
+        files = _write_files(launch.files, log_path.with_suffix(".files"))
+        placeholders = {"{python}": python, "{port}": str(port), "{files}": str(files)}
+        argv = [_fill(word, placeholders) for word in launch.argv]
+        env = _environment({name: _fill(value, placeholders) for name, value in launch.env.items()})
         env[launch.secret_variable] = secret
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with _open_log(log_path) as log:
@@ -112,8 +114,19 @@ def _open_log(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _fill(text: str, python: str, port: int) -> str:
-    return text.replace("{python}", python).replace("{port}", str(port))
+def _write_files(files: Mapping[str, str], directory: Path) -> Path:
+    """Write what a launch wants beside its log, such as a chat template."""
+    if files:
+        directory.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (directory / name).write_text(text)
+    return directory
+
+
+def _fill(text: str, placeholders: Mapping[str, str]) -> str:
+    for name, value in placeholders.items():
+        text = text.replace(name, value)
+    return text
 
 
 def _environment(own: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ import aiohttp
 from slipway.deployment import Failure, Observation, Plan
 from slipway.engines import find_engine
 from slipway.errors import EngineFailed, SlipwayError
-from slipway.formats import gguf
+from slipway.formats.gguf import read_gguf
 from slipway.runtime.process import EngineProcess, log_tail
 from slipway.types import Location
 
@@ -76,7 +76,7 @@ class Replica:
         try:
             path = await asyncio.to_thread(self._effects.fetch, location, progress, cancel)
             if path.suffix == ".gguf":
-                await asyncio.to_thread(gguf.check, path)
+                await asyncio.to_thread(read_gguf, path)
         finally:
             cancel.set()
 
@@ -104,16 +104,20 @@ class Replica:
             ended.cancel()
 
     async def _answers(self, process: EngineProcess) -> bool:
-        """A 200 that names our uid: another program on that port, or a model still loading, does not pass."""
+        """It is ready, takes our secret and serves our uid: another program on that port does not pass."""
+        if await self._get(process, self.plan.launch.ready_path) is None:
+            return False
+        models = await self._get(process, "/v1/models")
+        return models is not None and self.plan.uid in _model_ids(models)
+
+    async def _get(self, process: EngineProcess, path: str) -> bytes | None:
+        """The body of a 200; None for every other answer, and for none."""
         headers = {"Authorization": f"Bearer {process.secret}"}
         try:
-            async with self._effects.session.get(
-                process.address + self.plan.launch.ready_path, headers=headers
-            ) as answer:
-                body = await answer.read()
-                return answer.status == 200 and self.plan.uid in _model_ids(body)
+            async with self._effects.session.get(process.address + path, headers=headers) as answer:
+                return await answer.read() if answer.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, OSError):
-            return False
+            return None
 
     def _death(self, code: int) -> EngineFailed:
         """The cause of the engine's end, in words."""
