@@ -19,7 +19,7 @@ _PREFERENCE = {
     DeviceKind.METAL: ("llama.cpp", "Transformers", "vLLM", "SGLang"),
     DeviceKind.CPU: ("llama.cpp", "vLLM", "Transformers", "SGLang"),
 }
-_USABLE = 0.9  # the part of a GPU's memory an engine may take
+_USABLE = 0.9  # the part of free memory that a choice may count on
 _PLANNED_GPU_BYTES = 80 * 1024**3  # what a plan assumes of a GPU this machine does not have
 _USUAL = Demand(context_length=8192, parallel=4)  # where nothing is asked; the context at most the family's
 _LEAST_CONTEXT = 2048
@@ -89,9 +89,9 @@ def _fits(each: Candidate, machine: Machine) -> bool:
 
 
 def memory_free(kind: DeviceKind, machine: Machine) -> int:
-    """Bytes an engine may take on all devices of a kind; none of them here: as if a GPU were."""
+    """Bytes an engine may take on all devices of a kind; where there is none, on a planned machine of 8 GPUs."""
     if kind is DeviceKind.CPU:
-        return machine.available_bytes
+        return int(_USABLE * machine.available_bytes)
     gpus = [gpu for gpu in machine.gpus if gpu.kind is kind]
     return int(_USABLE * (sum(gpu.free_bytes for gpu in gpus) if gpus else _PLANNED_GPU_BYTES * 8))
 

@@ -1,0 +1,167 @@
+"""What is chosen for the user, as tables: engine, format and quantization, context and parallel, devices, threads."""
+
+from dataclasses import replace
+
+import pytest
+
+from slipway.catalogue.catalogue import load_catalogue
+from slipway.control.choice import threads_share
+from slipway.control.planner import PlanContext, check, plan
+from slipway.errors import BadRequest, DoesNotFit, Refused, UnknownName, UnknownOption
+from slipway.parameters import LaunchRequest, request_from
+from slipway.settings import load_settings
+from slipway.types import DeviceKind, Gpu, Machine
+
+GIB = 1024**3
+CPU = Machine(cores=8, memory_bytes=32 * GIB, available_bytes=24 * GIB)
+SMALL = replace(CPU, cores=2, available_bytes=2 * GIB)
+CATALOGUE = load_catalogue()
+SETTINGS = load_settings({"SLIPWAY_HOME": "/nowhere"})
+
+
+def gpus(count: int, gib: int = 80) -> Machine:
+    cards = tuple(Gpu(DeviceKind.CUDA, number, "card", gib * GIB, gib * GIB) for number in range(count))
+    return replace(CPU, gpus=cards)
+
+
+def context(machine: Machine = CPU, running: int = 0) -> PlanContext:
+    return PlanContext(CATALOGUE, machine, SETTINGS, running)
+
+
+def test_the_pilot_on_a_cpu_is_its_gguf_on_llama_cpp_and_says_why() -> None:
+    planned = plan(LaunchRequest("pilot"), context())
+    assert (planned.engine, str(planned.model.format), planned.model.quantization) == ("llama.cpp", "ggufv2", "q8_0")
+    assert any(reason.startswith("engine llama.cpp: first choice on cpu") for reason in planned.reasons)
+    assert planned.warnings == ()
+    check(planned, LaunchRequest("pilot"), CPU)
+
+
+@pytest.mark.parametrize(
+    ("machine", "size", "quantization"),
+    [(CPU, "0_5", "q8_0"), (CPU, "7", "q8_0"), (CPU, "32", "q4_k_m"), (CPU, "72", "q2_k"), (SMALL, "4", "q2_k")],
+)
+def test_the_most_precise_quantization_that_fits_is_chosen(machine: Machine, size: str, quantization: str) -> None:
+    planned = plan(LaunchRequest("qwen1.5-chat", size=size, format="ggufv2"), context(machine))
+    assert planned.model.quantization == quantization
+    assert any("fits" in reason for reason in planned.reasons)
+
+
+def test_without_a_size_the_smallest_is_chosen_and_the_others_are_named() -> None:
+    planned = plan(LaunchRequest("qwen1.5-chat"), context())
+    assert planned.model.spec.size == "0_5"
+    assert any("size 0_5: the smallest" in reason and "110" in reason for reason in planned.reasons)
+
+
+def test_a_shorter_context_is_chosen_where_the_usual_does_not_fit_but_not_where_it_is_asked_for() -> None:
+    request = LaunchRequest("qwen1.5-chat", size="1_8", quantization="q4_0")
+    lowered = plan(request, context(SMALL))
+    assert lowered.demand.context_length * lowered.demand.parallel < 4 * 8192
+    assert lowered.memory.total_bytes <= SMALL.available_bytes
+    assert any("lowered so that it fits" in reason for reason in lowered.reasons)
+    asked = replace(request, context_length=32768, parallel=4)
+    planned = plan(asked, context(SMALL))
+    assert (planned.demand.context_length, planned.demand.parallel) == (32768, 4)
+    with pytest.raises(DoesNotFit, match=r"weights .* \+ kv_cache .* = .* free on cpu.*--context-length"):
+        check(planned, asked, SMALL)
+
+
+def test_replicas_must_fit_together() -> None:
+    request = LaunchRequest("qwen1.5-chat", size="7", quantization="q4_0", context_length=2048, parallel=1, replicas=9)
+    with pytest.raises(DoesNotFit, match="9 times"):
+        check(plan(request, context()), request, CPU)
+
+
+@pytest.mark.parametrize(
+    ("machine", "size", "count"),
+    [(gpus(1), "7", 1), (gpus(8), "72", 4), (gpus(8, 40), "72", 8), (gpus(4, 24), "14", 2)],
+)
+def test_as_many_gpus_as_it_needs_and_the_heads_allow(machine: Machine, size: str, count: int) -> None:
+    request = LaunchRequest("qwen1.5-chat", model_engine="vllm", size=size, format="pytorch", parallel=1)
+    planned = plan(request, context(machine))
+    assert (planned.placement.kind, planned.placement.count, planned.placement.present) == (
+        DeviceKind.CUDA,
+        count,
+        True,
+    )
+    assert len(planned.placement.indexes) == count
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"gpu_indexes": (0, 5)}, r"--gpu-idx names \[5\], and this machine has 0, 1"),
+        ({"gpu_indexes": (0, 1), "n_gpu": 1}, "--n-gpu is 1, but --gpu-idx names 2"),
+        ({"context_length": 40000}, "reads at most 32768"),
+    ],
+)
+def test_what_the_machine_or_model_lacks_is_said(fields: dict[str, object], message: str) -> None:
+    request = replace(LaunchRequest("qwen1.5-chat", model_engine="vllm", size="7", format="awq"), **fields)  # type: ignore[arg-type]
+    with pytest.raises(BadRequest, match=message):
+        plan(request, context(gpus(2)))
+
+
+def test_gpus_given_are_the_gpus_taken() -> None:
+    request = LaunchRequest("qwen1.5-chat", model_engine="vllm", size="7", format="awq", gpu_indexes=(1,))
+    planned = plan(request, context(gpus(2)))
+    assert planned.placement.indexes == (1,)
+    assert planned.launch.env["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "message"),
+    [
+        (LaunchRequest("qwen1.5-cat"), UnknownName, "nearest: qwen1.5-chat"),
+        (LaunchRequest("pilot", model_engine="vlm"), UnknownName, "nearest: vLLM"),
+        (LaunchRequest("qwen1.5-chat", size="8"), UnknownName, "there are: .*0_5"),
+        (LaunchRequest("qwen1.5-chat", size="7", format="safetensors"), UnknownName, "there are: .*pytorch"),
+        (LaunchRequest("qwen1.5-chat", size="7", quantization="q4_k"), UnknownName, "nearest: .*q4_k_m"),
+        (LaunchRequest("pilot", download_hub="hugface"), UnknownName, "nearest: huggingface"),
+        (LaunchRequest("llama-2-chat", size="70", format="awq", download_hub="modelscope"), BadRequest, "huggingface"),
+        (LaunchRequest("pilot", model_engine="sglang", format="ggufv2"), Refused, "SGLang cannot run pilot"),
+        (LaunchRequest("pilot", engine_options={"n_bach": 1}), UnknownOption, "nearest: --n-batch"),
+        (LaunchRequest("pilot", engine_options={"trust_remote_code": "1"}), UnknownOption, "never executed"),
+    ],
+)
+def test_bad_input_is_answered_with_what_is_wrong_and_what_exists(
+    request_: LaunchRequest, error: type[BadRequest], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        plan(request_, context())
+
+
+def test_an_engine_that_cannot_be_launched_yet_is_refused_with_the_reason() -> None:
+    request = LaunchRequest("qwen1.5-chat", model_engine="transformers", size="0_5", format="pytorch")
+    with pytest.raises(Refused, match="environment of its own, which this version does not make yet"):
+        check(plan(request, context()), request, CPU)
+
+
+@pytest.mark.parametrize(("cores", "replicas", "threads"), [(2, 1, 2), (2, 2, 1), (2, 3, 1), (16, 3, 5), (1, 1, 1)])
+def test_threads_are_shared_out(cores: int, replicas: int, threads: int) -> None:
+    assert threads_share(cores, replicas) == threads
+
+
+def test_a_second_model_gets_its_share_of_the_cores() -> None:
+    two = replace(CPU, cores=2)
+    assert plan(LaunchRequest("pilot"), context(two)).placement.threads == 2
+    assert plan(LaunchRequest("pilot"), context(two, running=1)).placement.threads == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "model_name is missing"),
+        ({"model_name": "pilot", "model_size_in_billions": "big"}, "--size-in-billions.*'big'.*billions"),
+        ({"model_name": "pilot", "replica": 0}, "--replica.*at least 1"),
+        ({"model_name": "pilot", "model_uid": "a b"}, "--model-uid"),
+        ({"model_name": "pilot", "trust_remote_code": True}, "never executed"),
+        ({"model_name": "pilot", "model_type": "embedding"}, "only LLM"),
+    ],
+)
+def test_bad_launch_parameters_name_the_parameter(values: dict[str, object], message: str) -> None:
+    with pytest.raises(BadRequest, match=message):
+        request_from(values)
+
+
+@pytest.mark.parametrize(("given", "size"), [(7, "7"), ("0_5", "0_5"), (0.5, "0_5"), ("1.8", "1_8"), ("70B", "70")])
+def test_sizes_are_read_in_every_writing(given: object, size: str) -> None:
+    assert request_from({"model_name": "x", "model_size_in_billions": given}).size == size
