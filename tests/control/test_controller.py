@@ -84,7 +84,7 @@ async def test_who_waits_is_told_the_cause_with_the_end_of_the_log(
 ) -> None:
     await controller.launch(LaunchRequest("tiny"))
     fleet.see(Observation("tiny-0", failure=Failure("no memory left", ("line 1", "line 2"), 1, kind), failed_at=2.0))
-    with pytest.raises(kind, match="no memory left\n.*\n  line 1\n  line 2"):
+    with pytest.raises(kind, match=r"no memory left\n.*\n  line 1\n  line 2"):
         await controller.wait_ready("tiny")
 
 
@@ -93,7 +93,7 @@ async def test_a_uid_is_taken_once_and_two_launches_at_once_do_not_share_it(cont
         controller.launch(LaunchRequest("tiny")), controller.launch(LaunchRequest("tiny")), return_exceptions=True
     )
     assert sorted(type(each).__name__ for each in results) == ["Conflict", "Deployment"]
-    with pytest.raises(Conflict, match="already launched as 'tiny'.*slipway terminate"):
+    with pytest.raises(Conflict, match=r"already launched as 'tiny'.*slipway terminate"):
         await controller.launch(LaunchRequest("tiny"))
 
 

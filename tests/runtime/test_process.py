@@ -42,7 +42,9 @@ async def test_the_engine_gets_its_port_and_secret_but_none_of_our_keys(
 ) -> None:
     monkeypatch.setenv("SLIPWAY_API_KEYS", "ours")
     monkeypatch.setenv("HF_TOKEN", "hub")
-    script = "import os,sys; print(sys.argv[1:], dict(os.environ), flush=True); print('end', file=sys.stderr, flush=True)"
+    script = (
+        "import os,sys; print(sys.argv[1:], dict(os.environ), flush=True); print('end', file=sys.stderr, flush=True)"
+    )
     process = await EngineProcess.start(launch(script, OWN="{port}"), tmp_path / "logs" / "a.log")
     await process.wait()
     text = await until_logged(process, "end")
@@ -57,7 +59,12 @@ async def test_the_engine_gets_its_port_and_secret_but_none_of_our_keys(
 
 
 async def test_stop_asks_first(tmp_path: Path) -> None:
-    script = "import signal,sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); print('up', flush=True); signal.pause()"
+    script = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        "print('up', flush=True)\n"
+        "signal.pause()\n"
+    )
     process = await EngineProcess.start(launch(script), tmp_path / "a.log")
     await until_logged(process, "up")
     assert await process.stop(BOUND_S) == 7

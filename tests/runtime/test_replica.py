@@ -1,0 +1,163 @@
+"""A replica's life on a misbehaving engine: ready only when it answers, its failures named, nothing left running."""
+
+import asyncio
+import json
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from slipway.control.reconcile import replica_phase
+from slipway.deployment import Phase, Plan
+from slipway.errors import EngineFailed, FetchFailed
+from slipway.runtime.replica import Effects, Progress, Replica
+from slipway.types import Location
+from tests.plans import make_plan
+from tests.runtime.test_process import alive, until_gone
+
+BOUND_S = 15
+FAKE = str(Path(__file__).parents[1] / "fake_engine.py")
+
+
+def fetched(location: Location, progress: Progress, cancel: threading.Event) -> Path:
+    progress(5, 5)
+    return location.path or Path()
+
+
+def fake_plan(*flags: str, timeout_s: float = BOUND_S, serves: str = "tiny") -> Plan:
+    behaviour = json.dumps({"model": serves})
+    argv = (sys.executable, FAKE, "--port", "{port}", "--behave", behaviour, *flags)
+    return make_plan(argv=argv, timeout_s=timeout_s)
+
+
+Make = Callable[..., Replica]
+
+
+@pytest.fixture
+async def make(tmp_path: Path) -> AsyncIterator[Make]:
+    """Makes replicas whose tasks are ended with the test."""
+    tasks: list[asyncio.Task[None]] = []
+    async with aiohttp.ClientSession() as session, asyncio.timeout(BOUND_S):
+
+        def start(plan: Plan, fetch: Callable[[Location, Progress, threading.Event], Path] = fetched) -> Replica:
+            replica = Replica("tiny-0", plan, tmp_path / "tiny-0.log", Effects(fetch, session), lambda: None)
+            tasks.append(asyncio.create_task(replica.run()))
+            return replica
+
+        yield start
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(replica: Replica, phase: Phase) -> None:
+    async with asyncio.timeout(BOUND_S):
+        while replica_phase(replica.observation) is not phase:
+            await asyncio.sleep(0.01)
+
+
+async def test_it_fetches_starts_and_is_ready_when_the_engine_answers(make: Make) -> None:
+    replica = make(fake_plan("--start-delay-s", "0.2"))
+    await until(replica, Phase.READY)
+    seen = replica.observation
+    assert seen.fetched_bytes == 5
+    assert seen.fetching_since and seen.starting_since and seen.ready_since
+    assert seen.fetching_since <= seen.starting_since < seen.ready_since
+    assert seen.pid and alive(seen.pid)
+    assert seen.address and seen.address.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("flags", "cause"),
+    [
+        (["--crash"], "llama.cpp exited with code .* while starting"),
+        (["--exit-zero"], "exited with code 0 while starting"),
+    ],
+)
+async def test_an_engine_that_ends_while_starting_is_named_with_its_log(
+    make: Make, flags: list[str], cause: str
+) -> None:
+    replica = make(fake_plan(*flags))
+    await until(replica, Phase.FAILED)
+    failure = replica.observation.failure
+    assert failure is not None
+    with pytest.raises(EngineFailed, match=cause):
+        raise failure.kind(failure.cause)
+
+
+async def test_an_engine_that_never_answers_is_ended(make: Make) -> None:
+    replica = make(fake_plan("--unready", timeout_s=0.5))
+    await until(replica, Phase.STARTING)
+    while replica.observation.pid is None:
+        await asyncio.sleep(0.01)
+    pid = replica.observation.pid
+    await until(replica, Phase.FAILED)
+    assert replica.observation.failure is not None
+    assert "did not answer within" in replica.observation.failure.cause
+    await until_gone(pid)
+
+
+async def test_another_program_that_answers_on_the_port_is_not_taken_for_ours(make: Make) -> None:
+    replica = make(fake_plan(serves="another", timeout_s=0.5))
+    await until(replica, Phase.FAILED)
+    assert replica.observation.ready_since is None
+
+
+async def test_a_killed_engine_is_seen_and_said(make: Make) -> None:
+    replica = make(fake_plan())
+    await until(replica, Phase.READY)
+    assert replica.process is not None
+    replica.process.process.kill()
+    await until(replica, Phase.FAILED)
+    assert replica.observation.failure is not None
+    assert "was ended by SIGKILL while serving: it was killed from outside" in replica.observation.failure.cause
+    assert replica.observation.address is None
+
+
+async def test_a_failed_fetch_starts_nothing(make: Make) -> None:
+    def fails(location: Location, progress: Progress, cancel: threading.Event) -> Path:
+        raise FetchFailed("the hub says no")
+
+    replica = make(fake_plan(), fails)
+    await until(replica, Phase.FAILED)
+    failure = replica.observation.failure
+    assert failure is not None
+    assert (failure.kind, failure.cause) == (FetchFailed, "the hub says no")
+    assert replica.process is None
+
+
+async def test_cancelling_while_fetching_tells_the_fetcher(make: Make, tmp_path: Path) -> None:
+    told = threading.Event()
+    began = threading.Event()
+
+    def slow(location: Location, progress: Progress, cancel: threading.Event) -> Path:
+        began.set()
+        if cancel.wait(BOUND_S):
+            told.set()
+        return Path()
+
+    async with aiohttp.ClientSession() as session:
+        replica = Replica("tiny-0", fake_plan(), tmp_path / "a.log", Effects(slow, session), lambda: None)
+        task = asyncio.create_task(replica.run())
+        await asyncio.to_thread(began.wait, BOUND_S)
+        task.cancel()
+        await asyncio.wait({task})
+        assert await asyncio.to_thread(told.wait, BOUND_S)
+
+
+async def test_stopping_ends_the_engine_and_its_grandchildren(make: Make, tmp_path: Path) -> None:
+    async with aiohttp.ClientSession() as session:
+        replica = Replica("tiny-0", fake_plan("--fork"), tmp_path / "b.log", Effects(fetched, session), lambda: None)
+        task = asyncio.create_task(replica.run())
+        await until(replica, Phase.READY)
+        pid = replica.observation.pid
+        assert pid is not None
+        children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        assert children
+        task.cancel()
+        await asyncio.wait({task})
+        for each in (pid, *children):
+            await until_gone(each)
