@@ -1,4 +1,4 @@
-"""The whole stack beside the engine alone: the same requests to the gateway, and to an engine with nothing before it."""
+"""Whole stack beside the engine alone: the same requests to the gateway, and to an engine with nothing before it."""
 
 import concurrent.futures
 import http.client

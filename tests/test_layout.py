@@ -22,7 +22,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"client"}),
     frozenset({"server"}),
     frozenset({"commands"}),
-    frozenset({"cli", "__main__"}),
+    frozenset({"cli"}),
+    frozenset({"__main__"}),
 )
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 300, 60, 7
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "manager", "core"}

@@ -69,7 +69,7 @@ async def test_a_launch_is_ready_when_its_replica_answers_and_only_then_routed(
     controller: Controller, fleet: FakeFleet
 ) -> None:
     await controller.launch(LaunchRequest("tiny"))
-    assert controller.routes["tiny"].endpoints == ()
+    assert not controller.routes["tiny"].endpoints
     waiting = asyncio.create_task(controller.wait_ready("tiny"))
     fleet.see(Observation("tiny-0", starting_since=2.0, ready_since=3.0, address="http://127.0.0.1:1"))
     await waiting

@@ -1,0 +1,109 @@
+"""What a launch says while it runs: pure functions from a model's state to a line, and the display that shows them."""
+
+import os
+import sys
+from collections import deque
+from typing import TextIO
+
+from slipway.client import RemoteModel
+from slipway.deployment import Phase
+from slipway.types import in_gib
+
+_WINDOW_S = 10.0
+
+
+def phase_line(model: RemoteModel, elapsed_s: float, bytes_per_s: float | None = None) -> str:
+    """One line for a model that is not ready yet. ``elapsed_s``: since the phase began."""
+    if model.phase is Phase.FETCHING:
+        return f"{model.uid}: fetching {_fetched(model, bytes_per_s)}, {duration(elapsed_s)}"
+    doing = {
+        Phase.PENDING: "waiting for its turn",
+        Phase.STARTING: f"starting {model.engine}".rstrip(),
+        Phase.STOPPING: "stopping",
+        Phase.READY: "ready",
+        Phase.FAILED: f"failed: {model.cause or 'no cause is known'}",
+    }
+    return f"{model.uid}: {doing[model.phase]}, {duration(elapsed_s)}"
+
+
+def duration(seconds: float) -> str:
+    """``0.6 s``, ``42 s``, ``3 min 20 s``, ``2 h 5 min``, ``4 d 3 h``."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    for size, unit, smaller, name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit}" + (f" {rest} {name}" if rest else "")
+    return f"{whole} s"
+
+
+def _fetched(model: RemoteModel, bytes_per_s: float | None) -> str:
+    have, total = model.fetched_bytes or 0, model.total_bytes
+    rate = f", {in_gib(round(bytes_per_s))}/s" if bytes_per_s else ""
+    if not total:
+        return in_gib(have) + rate if have else "what is missing"
+    left = f", {duration((total - have) / bytes_per_s)} left" if bytes_per_s and have < total else ""
+    return f"{in_gib(have)} of {in_gib(total)} ({100 * have // total}%){rate}{left}"
+
+
+class Meter:
+    """The rate of a fetch over its last ten seconds."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def rate(self, now_s: float, fetched_bytes: int) -> float | None:
+        """Bytes a second once there is something to measure."""
+        if self._samples and fetched_bytes < self._samples[-1][1]:
+            self._samples.clear()
+        self._samples.append((now_s, fetched_bytes))
+        while now_s - self._samples[0][0] > _WINDOW_S:
+            self._samples.popleft()
+        since, first = self._samples[0]
+        return (fetched_bytes - first) / (now_s - since) if now_s - since >= 0.5 and fetched_bytes > first else None
+
+
+class Display:
+    """Shows a model's phases on stderr: in place on a terminal, otherwise a line when the phase changes."""
+
+    def __init__(self, stream: TextIO | None = None, *, width: int | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._width = width
+        self._phase: Phase | None = None
+        self._since_s = 0.0
+        self._meter = Meter()
+
+    def show(self, model: RemoteModel, now_s: float) -> None:
+        """Bring the display up to date. ``now_s``: a monotonic clock."""
+        changed = model.phase is not self._phase
+        if changed:
+            self._phase, self._since_s = model.phase, now_s
+        rate = self._meter.rate(now_s, model.fetched_bytes or 0) if model.phase is Phase.FETCHING else None
+        if self._live:
+            line = phase_line(model, now_s - self._since_s, rate)
+            self._write(f"\r\x1b[K{line[: self._columns() - 1]}")
+        elif changed:
+            self._write(phase_line(model, 0.0).removesuffix(", 0.0 s") + "\n")
+
+    def say(self, text: str) -> None:
+        """A line that stays, above the one in place."""
+        self.clear()
+        self._write(f"{text}\n")
+
+    def clear(self) -> None:
+        if self._live:
+            self._write("\r\x1b[K")
+
+    def _columns(self) -> int:
+        if self._width is not None:
+            return self._width
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns or 80
+        except (OSError, ValueError):
+            return 80
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()

@@ -1,0 +1,82 @@
+"""`slipway serve`: runs the server, with the settings of the environment overridden by flags."""
+
+import argparse
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slipway.commands.parser import Parser
+from slipway.deployment import Plan
+from slipway.parameters import LaunchRequest
+from slipway.settings import Settings, load_settings
+from slipway.types import Location
+
+if TYPE_CHECKING:
+    from slipway.control.controller import Controller
+
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+def add_serve(parser: Parser) -> None:
+    parser.add_argument("--host", "-H", help="address to listen on; default: $SLIPWAY_HOST, or 127.0.0.1")
+    parser.add_argument("--port", "-p", type=_port, help="port to listen on; default: $SLIPWAY_PORT, or 9997")
+    parser.add_argument("--home", type=Path, metavar="DIR", help="where models and logs are; default: ~/.slipway")
+    parser.add_argument(
+        "--log-level", type=str.lower, choices=LOG_LEVELS, default="info", metavar="LEVEL", help="default: info"
+    )
+    parser.add_argument("--stop-on-eof", action="store_true", help=argparse.SUPPRESS)  # for a server owned by a chat
+    parser.command(run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from slipway.server import serve  # lazy: the gateway takes 0.3 s, and `serve --help` needs none of it
+
+    settings = settings_of(args)
+    logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if args.stop_on_eof:
+        threading.Thread(target=_stop_on_eof, daemon=True).start()
+    serve(settings, lambda: _open_controller(settings))
+    return 0
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """The environment's settings with the flags that were given put over them."""
+    given = {"host": args.host, "port": args.port, "home": args.home and args.home.expanduser().absolute()}
+    return replace(load_settings(), **{name: value for name, value in given.items() if value is not None})
+
+
+async def _open_controller(settings: Settings) -> "Controller":
+    """The controller of a server on this host: plans against this machine, replicas as child processes."""
+    from slipway.control.controller import Controller
+    from slipway.control.planner import check, load_context, plan
+    from slipway.hubs.download import fetch
+    from slipway.runtime.local_fleet import LocalFleet
+
+    def plan_here(request: LaunchRequest, running: int) -> Plan:
+        context = load_context(settings, running)
+        planned = plan(request, context)
+        check(planned, request, context.machine)
+        return planned
+
+    def fetch_here(location: Location, progress: Callable[[int, int | None], None], cancel: threading.Event) -> Path:
+        return fetch(location, settings.models, progress, settings.offline, cancel)
+
+    return await Controller(plan_here, LocalFleet(settings.logs, fetch_here)).__aenter__()
+
+
+def _stop_on_eof() -> None:
+    """Whatever becomes of the process that holds our stdin, its end is ours."""
+    while os.read(0, 4096):  # not sys.stdin: its lock, held here, would abort the interpreter's end
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 1 to 65535")
+    return int(text)

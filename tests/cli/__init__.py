@@ -1,0 +1,1 @@
+"""The command line and its client, against a stub of the gateway."""

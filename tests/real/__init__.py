@@ -1,0 +1,1 @@
+"""Tests with the real engine on the shipped model: `scripts/test engines`."""
