@@ -10,6 +10,7 @@ SlipwayError                       500  exit 1
 ├── Unauthorized                   401  exit 1   no key, or a wrong one
 ├── Forbidden                      403  exit 1   a host or origin that may not ask
 ├── NotFound                       404  exit 1   no such deployment or path
+├── MethodNotAllowed               405  exit 1   the path exists and does not take this method
 ├── Conflict                       409  exit 1   the uid is taken
 ├── TooLarge                       413  exit 1   a request body over the limit
 ├── DoesNotFit                     503  exit 1   not enough memory, with the terms
@@ -90,6 +91,15 @@ class Forbidden(SlipwayError):
 class NotFound(SlipwayError):
     http_status = 404
     type = "not_found_error"
+
+
+class MethodNotAllowed(SlipwayError):
+    http_status = 405
+    type = "invalid_request_error"
+
+    def __init__(self, method: str, path: str, allowed: Iterable[str]) -> None:
+        self.allowed = ", ".join(allowed)
+        super().__init__(f"{method} is not a method of {path}: use {self.allowed}")
 
 
 class Conflict(SlipwayError):

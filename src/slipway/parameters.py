@@ -135,6 +135,8 @@ def request_from(values: Mapping[str, Any]) -> LaunchRequest:
         raise BadRequest(
             "trust_remote_code is refused: code from a repository is never executed", param="trust_remote_code"
         )
+    if str(given.pop("n_worker", 1)) != "1":
+        raise BadRequest("n_worker is not 1: a replica runs on one machine", param="n_worker")
     fields: dict[str, Any] = {}
     for parameter in PARAMETERS:
         if parameter.api in given:

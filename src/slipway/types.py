@@ -225,6 +225,8 @@ class Placement:
 class Launch:
     """How an engine process is started. ``{port}`` in argv and env stands for the port chosen at the start.
 
+    So do ``{python}`` for the interpreter of its environment and ``{files}`` for the directory of ``files``.
+
     The per-launch secret is never here: it is given through the variable named by ``secret_variable``.
     """
 
@@ -233,6 +235,7 @@ class Launch:
     secret_variable: str
     ready_path: str  # answers 200 only when the model is loaded
     ready_timeout_s: float
+    files: Mapping[str, str] = field(default_factory=dict)  # name -> text, written before the start
 
 
 def in_gib(count: int) -> str:

@@ -1,7 +1,7 @@
 """Which type llama.cpp's quantizer gives each tensor of a mix such as Q4_K_M: the rules as data.
 
-Sources: llama_tensor_get_type in llama.cpp's llama-quant.cpp; for GGUF files older than January 2024 and for GGML files,
-the same function at their time (the differences are in `_OLD_GGUF` and `_GGML`). Block sizes: formats.gguf_types.
+Sources: llama_tensor_get_type in llama.cpp's llama-quant.cpp; for GGUF files from before January 2024 and for GGML
+files the same function at their time (the differences are in `_OLD_GGUF` and `_GGML`). Block sizes: formats.gguf_types.
 """
 
 from collections.abc import Callable, Mapping
@@ -59,11 +59,11 @@ class Mix:
 
 
 def _all(kind: str, *roles: str) -> dict[str, tuple[Rule, ...]]:
-    return {role: ((kind, _everywhere),) for role in roles}
+    return dict.fromkeys(roles, ((kind, _everywhere),))
 
 
 def _half(kind: str) -> dict[str, tuple[Rule, ...]]:
-    return {role: ((kind, _more_bits),) for role in ("attn_v", "ffn_down")}
+    return dict.fromkeys(("attn_v", "ffn_down"), ((kind, _more_bits),))
 
 
 _PLAIN = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "f16", "bf16", "f32")
@@ -87,7 +87,15 @@ _GGUF: dict[str, Mix] = {name: Mix(name) for name in _PLAIN} | {
     "q5_k_m": Mix("q5_k", _half("q6_k")),
     "q6_k": Mix("q6_k"),
 }
-_OLD_GGUF = _GGUF | {"q2_k": Mix("q2_k", _all("q3_k", *_HEAVY, "ffn_gate", "ffn_up"))}
+_OLD_GGUF = _GGUF | {
+    "q2_k": Mix("q2_k", _all("q3_k", *_HEAVY, "ffn_gate", "ffn_up")),
+    "q3_k_m": Mix(
+        "q3_k",
+        dict.fromkeys(("attn_v", "ffn_down"), (("q5_k", _first_two), ("q4_k", _everywhere)))
+        | _all("q4_k", "attn_output"),
+    ),
+    "q4_k_s": Mix("q4_k", dict.fromkeys(("attn_v", "ffn_down"), (("q5_k", _first_four),))),
+}
 _GGML = _GGUF | {
     "q2_k": Mix("q2_k", _all("q4_k", *_HEAVY)),
     "q3_k_m": Mix("q3_k", _all("q4_k", *_HEAVY)),
@@ -106,7 +114,9 @@ def mix_names() -> tuple[str, ...]:
 def mix_bytes(architecture: Architecture, quantization: str, generation: Generation) -> int:
     """Bytes of the tensors of a file. Raises KeyError for a mix that is not known here."""
     mix = _MIXES[generation][quantization.lower()]
-    weights = sum(_stored(matrix, tensor_type(architecture, matrix, mix, generation)) for matrix in matrices(architecture))
+    weights = sum(
+        _stored(matrix, tensor_type(architecture, matrix, mix, generation)) for matrix in matrices(architecture)
+    )
     return weights + 4 * vector_parameters(architecture)
 
 

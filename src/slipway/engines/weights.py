@@ -92,9 +92,9 @@ def _matrix_bytes(model: Model, rows: int, columns: int) -> int:
 
 def _in_words(model: Model) -> str:
     match model.format, model.quantization:
-        case (Format.GGUF | Format.GGML), name:
+        case ((Format.GGUF | Format.GGML), name):
             return f"the {name.upper()} mix"
-        case (Format.GPTQ | Format.AWQ), name:
+        case ((Format.GPTQ | Format.AWQ), name):
             return f"{model.format.upper()} {name}, a scale and a zero for {_GROUP}, embeddings and head in float16"
         case Format.PYTORCH, "4-bit":
             return "bitsandbytes nf4, embeddings and head in bfloat16"
