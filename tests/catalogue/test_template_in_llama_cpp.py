@@ -35,6 +35,6 @@ def test_the_prompt_is_the_same(messages: list[dict[str, Any]], tools: list[dict
     server = xllamacpp.Server(params)
     body = json.dumps({"messages": messages, **({"tools": tools} if tools else {})}).encode()
     address = server.listening_address + "/apply-template"
-    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 - our own server
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
         assert json.load(answer)["prompt"] == render(messages, tools, "transformers")

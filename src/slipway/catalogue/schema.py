@@ -23,7 +23,7 @@ _SHAPE_COUNTS = ("layers", "hidden", "heads", "kv_heads", "intermediate", "vocab
 _SHAPE_KEYS = ("name", *_SHAPE_COUNTS, "head_dim", "tied", "qkv_bias", "extra_parameters")
 _HUB_KEYS = ("repository", "quantizations", "file", "parts", "revision")
 _LOCAL_KEYS = ("path", "quantizations")
-_SPEC_KEYS = ("format", "size", "quantizations", "model_id", "file", "parts", "revision", *Hub)
+_SPEC_KEYS = ("format", "size", "quantizations", "model_id", "file", "parts", "revision", "tied", *Hub)
 
 _ANY_SIZE = ""
 
@@ -101,7 +101,10 @@ def _spec(table: Table, shapes: Mapping[str, Architecture], builtin: bool) -> Sp
     for key in ("file", "parts", "revision") if hubs == [Hub.LOCAL] else ():
         if key in table:
             raise table.fault(key, "goes with a hub's repository; local is the whole path already")
-    bare = Spec(kind, size, quantizations, "", (), shapes.get(size) or shapes.get(_ANY_SIZE))
+    shape = shapes.get(size) or shapes.get(_ANY_SIZE)
+    if shape is not None and "tied" in table:
+        shape = replace(shape, tied=table.flag("tied"))  # these files keep, or drop, a head of their own
+    bare = Spec(kind, size, quantizations, "", (), shape)
     sources = tuple(_source(table, hub, bare, builtin) for hub in hubs)
     spec = replace(bare, sources=sources, model_id=table.optional_text("model_id") or sources[0].repository)
     rules.check_spec(table, spec)

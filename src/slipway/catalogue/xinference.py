@@ -63,7 +63,8 @@ def family_from_xinference(document: Document, known: Mapping[str, Family]) -> F
     if table.value("version") not in {1, 2}:
         raise table.fault("version", f"is {table.value('version')!r}: expected 1 or 2")
     parent = known.get(table.optional_text("model_family") or "")
-    shapes = {} if parent is None else {spec.size: spec.architecture for spec in parent.specs}
+    of_parent = () if parent is None else reversed(parent.specs)  # the first of a size is the plain checkpoint
+    shapes = {spec.size: spec.architecture for spec in of_parent}
     parser = table.optional_text("tool_parser") or (parent.tool_parser if parent else None)
     family = Family(
         name=rules.read_name(table),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from slipway.engines.weights import weights_term
 from slipway.errors import BadRequest
-from slipway.types import Ability, DeviceKind, Format, Model, Placement
+from slipway.types import Ability, Demand, DeviceKind, Format, Model, Placement
 
 # Given to an engine process in its environment; the process around xllamacpp reads the same names.
 SECRET_VARIABLE = "SLIPWAY_ENGINE_SECRET"  # noqa: S105 - the variable's name
@@ -25,6 +25,11 @@ def model_path(model: Model) -> str:
     if model.format is Format.GGML:
         return str(_one_file(model, path).with_suffix(".gguf"))
     return str(_one_file(model, path) if model.format is Format.GGUF else path)
+
+
+def sequences(demand: Demand) -> int:
+    """Requests an engine with a paged cache takes at once: memory for a few of full length holds many short ones."""
+    return 16 * demand.parallel
 
 
 def template_files(model: Model) -> dict[str, str]:

@@ -23,6 +23,8 @@ from slipway.types import (
 
 XLLAMACPP = "xllamacpp==2026.10.11549"
 
+# Waiting threads sleep soon, or two engines on one machine stop each other: docs/decisions/0004-threads.md.
+_SHARING: Mapping[str, str] = {"GOMP_SPINCOUNT": "100"}
 _UBATCH = 512  # llama.cpp's n_ubatch: tokens computed at once
 _SLOT_MULTIPLE = 256  # each request's share of the context is padded to this
 # Measured on Linux with the pinned build, one thread: 24.5 MiB of the library's pages and 16.2 MB of its own memory.
@@ -125,7 +127,7 @@ class LlamaCpp:
             argv += [f"--{name.replace('_', '-')}", text]
         return Launch(
             argv=tuple(argv),
-            env={} if template is None else {launching.TEMPLATE_VARIABLE: template},
+            env=_SHARING if template is None else {**_SHARING, launching.TEMPLATE_VARIABLE: template},
             secret_variable=launching.SECRET_VARIABLE,
             ready_path="/health",
             ready_timeout_s=launching.ready_timeout_s(model, base_s=60),

@@ -56,7 +56,7 @@ class Sglang:
             (
                 weights_term(model),
                 kv_cache_term(architecture, demand),
-                torch_activations_term(architecture, _PREFILL_TOKENS, demand.parallel),
+                torch_activations_term(architecture, _PREFILL_TOKENS, launching.sequences(demand)),
                 # An allowance, not measured here: the context and libraries of one process, and its captured graphs.
                 overhead_term(("CUDA context", 600 * MIB), ("CUDA graphs", 1 * GIB)),
             )
@@ -107,7 +107,7 @@ def _flags(model: Model, uid: str, demand: Demand, placement: Placement) -> dict
         "host": "127.0.0.1",
         "port": "{port}",
         "context_length": demand.context_length,
-        "max_running_requests": demand.parallel,
+        "max_running_requests": launching.sequences(demand),
         "chunked_prefill_size": _PREFILL_TOKENS,
         "tp_size": placement.count,
         "mem_fraction_static": _GPU_FRACTION,

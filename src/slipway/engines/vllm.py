@@ -61,7 +61,7 @@ class Vllm:
             (
                 weights_term(model),
                 kv_cache_term(architecture, demand, multiple=16),  # vLLM's block size
-                torch_activations_term(architecture, tokens, demand.parallel),
+                torch_activations_term(architecture, tokens, launching.sequences(demand)),
                 _overhead(kind),
             )
         )
@@ -132,7 +132,7 @@ def _flags(model: Model, uid: str, demand: Demand, placement: Placement) -> dict
         "host": "127.0.0.1",
         "port": "{port}",
         "max_model_len": demand.context_length,
-        "max_num_seqs": demand.parallel,
+        "max_num_seqs": launching.sequences(demand),
         "max_num_batched_tokens": _batched_tokens(model, demand),
         "dtype": _dtype(model, placement.kind),
     }
@@ -157,7 +157,7 @@ def _batched_tokens(model: Model, demand: Demand) -> int:
     """An image must fit in one batch, and may take the whole context."""
     architecture = model.spec.architecture
     vision = architecture is not None and architecture.name in architectures.VISION
-    return max(_BATCHED_TOKENS, demand.parallel, demand.context_length if vision else 0)
+    return max(_BATCHED_TOKENS, launching.sequences(demand), demand.context_length if vision else 0)
 
 
 def _overhead(kind: DeviceKind) -> MemoryTerm:
