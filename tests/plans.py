@@ -29,7 +29,7 @@ TINY = Architecture("Qwen2ForCausalLM", 5, 256, 4, 2, 768, 2048, tied=True, qkv_
 def tiny_model(path: Path | None = None, name: str = "tiny") -> Model:
     spec = Spec(Format.GGUF, "0_005", ("q8_0",), name, (Source(Hub.LOCAL, name, ("q8_0",)),), TINY)
     family = Family(name, 2048, ("en",), (Ability.CHAT,), "A model for tests.", (spec,))
-    return Model(family, spec, "q8_0", Location(Hub.LOCAL, name, path=path))
+    return Model(family, spec, "q8_0", Location(Hub.HUGGINGFACE, name, path=path))
 
 
 def make_plan(uid: str = "tiny", argv: tuple[str, ...] = (sys.executable, "-c", "pass"), timeout_s: float = 20) -> Plan:

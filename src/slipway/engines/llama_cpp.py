@@ -66,6 +66,7 @@ _CAUSES = (
         r"error loading model: (.+)",
         "llama.cpp could not load the model: {0}",
     ),
+    Cause(r" E (?:\w+ +)?\w+: (.+)", "llama.cpp says: {0}"),
 )
 
 

@@ -19,7 +19,7 @@ from slipway.engines import find_engine
 from slipway.errors import EngineFailed, SlipwayError
 from slipway.formats.gguf import read_gguf
 from slipway.runtime.process import EngineProcess, log_tail
-from slipway.types import Location
+from slipway.types import Hub, Location
 
 Progress = Callable[[int, int | None], None]
 Fetch = Callable[[Location, Progress, threading.Event], Path]  # blocking; returns where the files are
@@ -72,7 +72,8 @@ class Replica:
         def progress(fetched: int, total: int | None) -> None:
             loop.call_soon_threadsafe(lambda: self._observe(fetched_bytes=fetched, fetch_total_bytes=total))
 
-        self._observe(fetching_since=self._effects.clock())
+        if location.hub is not Hub.LOCAL:
+            self._observe(fetching_since=self._effects.clock())
         try:
             path = await asyncio.to_thread(self._effects.fetch, location, progress, cancel)
             if path.suffix == ".gguf":
