@@ -1,6 +1,7 @@
 """What clients use, on the real engine: streams, tools, log probabilities, completions, OpenAI's own SDK."""
 
 import json
+from typing import Any
 
 import pytest
 from openai import NotFoundError, OpenAI
@@ -9,7 +10,7 @@ from tests.real.server import Server
 
 pytestmark = pytest.mark.engine
 
-CAPITAL = [{"role": "user", "content": "What is the capital of France?"}]
+CAPITAL: Any = [{"role": "user", "content": "What is the capital of France?"}]
 
 
 def client(server: Server) -> OpenAI:
@@ -18,13 +19,13 @@ def client(server: Server) -> OpenAI:
 
 def test_the_sdk_gets_the_right_answer_whole_and_streamed(pilot: Server) -> None:
     with client(pilot) as openai:
-        whole = openai.chat.completions.create(model="pilot", messages=CAPITAL, temperature=0)  # type: ignore[arg-type]
+        whole = openai.chat.completions.create(model="pilot", messages=CAPITAL, temperature=0)
         text = whole.choices[0].message.content
         assert text is not None
         assert "Paris" in text
         assert whole.usage is not None
         assert whole.usage.completion_tokens > 0
-        stream = openai.chat.completions.create(model="pilot", messages=CAPITAL, temperature=0, stream=True)  # type: ignore[call-overload]
+        stream: Any = openai.chat.completions.create(model="pilot", messages=CAPITAL, temperature=0, stream=True)
         streamed = [chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices]
         assert "".join(streamed) == text
         assert len([piece for piece in streamed if piece]) > 1 or len(text) < 8
@@ -34,11 +35,11 @@ def test_the_sdk_lists_the_model_and_is_told_of_an_unknown_one(pilot: Server) ->
     with client(pilot) as openai:
         assert [model.id for model in openai.models.list()] == ["pilot"]
         with pytest.raises(NotFoundError, match="did you mean pilot"):
-            openai.chat.completions.create(model="pilto", messages=CAPITAL)  # type: ignore[arg-type]
+            openai.chat.completions.create(model="pilto", messages=CAPITAL)
 
 
 def test_a_tool_is_called_with_the_arguments_of_the_prompt_streamed_too(pilot: Server) -> None:
-    tool = {
+    tool: Any = {
         "type": "function",
         "function": {
             "name": "get_weather",
@@ -46,12 +47,12 @@ def test_a_tool_is_called_with_the_arguments_of_the_prompt_streamed_too(pilot: S
             "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
         },
     }
-    question = [{"role": "user", "content": "What is the weather in Madrid?"}]
+    question: Any = [{"role": "user", "content": "What is the weather in Madrid?"}]
     message = pilot.chat("pilot", question, tools=[tool])
     (call,) = message["tool_calls"]
     assert (call["function"]["name"], json.loads(call["function"]["arguments"])) == ("get_weather", {"city": "Madrid"})
     with client(pilot) as openai:
-        stream = openai.chat.completions.create(  # type: ignore[call-overload]
+        stream: Any = openai.chat.completions.create(
             model="pilot", messages=question, tools=[tool], temperature=0, stream=True
         )
         pieces = [call for chunk in stream if chunk.choices for call in chunk.choices[0].delta.tool_calls or []]
