@@ -63,11 +63,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def running_server(home: Path) -> Iterator[Server]:
+def running_server(home: Path, **env: str) -> Iterator[Server]:
     """Serve until the block ends, then stop in order and see that no engine is left."""
     port = free_port()
     process = subprocess.Popen(
-        [str(BIN / "slipway"), "serve", "--port", str(port)], env={**os.environ, "SLIPWAY_HOME": str(home)}
+        [str(BIN / "slipway"), "serve", "--port", str(port)], env={**os.environ, "SLIPWAY_HOME": str(home), **env}
     )
     server = Server(f"http://127.0.0.1:{port}", home, process)
     try:

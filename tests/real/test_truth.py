@@ -27,7 +27,7 @@ def is_right(row: dict[str, Any], message: dict[str, Any]) -> bool:
     if "tool_call" in row:
         calls = message.get("tool_calls") or []
         wanted = (row["tool_call"]["name"], row["tool_call"]["arguments"])
-        return [(c["function"]["name"], json.loads(c["function"]["arguments"])) for c in calls] == [wanted]
+        return bool([(c["function"]["name"], json.loads(c["function"]["arguments"])) for c in calls] == [wanted])
     text = message.get("content") or ""
     if message.get("tool_calls"):
         return False
