@@ -131,7 +131,7 @@ async def test_model_is_described(gateway: Gateway) -> None:
         "model_size_in_billions": "0_005",
         "model_family": "tiny",
         "quantization": "q8_0",
-        "model_hub": "local",
+        "model_hub": "huggingface",
         "revision": None,
         "context_length": 2048,
         "replica": 1,
