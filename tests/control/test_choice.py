@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from slipway.catalogue.catalogue import load_catalogue
-from slipway.control.choice import threads_share
+from slipway.control.choice import less, threads_share
 from slipway.control.planner import PlanContext, check, plan
 from slipway.errors import BadRequest, DoesNotFit, Refused, UnknownName, UnknownOption
 from slipway.parameters import LaunchRequest, request_from
@@ -31,7 +31,7 @@ def context(machine: Machine = CPU, running: int = 0) -> PlanContext:
 def test_the_pilot_on_a_cpu_is_its_gguf_on_llama_cpp_and_says_why() -> None:
     planned = plan(LaunchRequest("pilot"), context())
     assert (planned.engine, str(planned.model.format), planned.model.quantization) == ("llama.cpp", "ggufv2", "q8_0")
-    assert any(reason.startswith("engine llama.cpp: first choice on cpu") for reason in planned.reasons)
+    assert any("the only one that this version can launch" in reason for reason in planned.reasons)
     assert planned.warnings == ()
     check(planned, LaunchRequest("pilot"), CPU)
 
@@ -165,3 +165,37 @@ def test_bad_launch_parameters_name_the_parameter(values: dict[str, object], mes
 @pytest.mark.parametrize(("given", "size"), [(7, "7"), ("0_5", "0_5"), (0.5, "0_5"), ("1.8", "1_8"), ("70B", "70")])
 def test_sizes_are_read_in_every_writing(given: object, size: str) -> None:
     assert request_from({"model_name": "x", "model_size_in_billions": given}).size == size
+
+
+def test_memory_promised_to_a_starting_replica_is_not_promised_twice() -> None:
+    request = LaunchRequest("qwen1.5-chat", size="7", format="pytorch", model_engine="vllm")
+    first = plan(request, context(gpus(2)))
+    left = less(gpus(2), [first, first])
+    assert left.gpus[0].free_bytes == 80 * GIB - 2 * first.memory.total_bytes
+    assert left.gpus[1].free_bytes == 80 * GIB
+    on_cpu = plan(LaunchRequest("pilot"), context())
+    assert less(CPU, [on_cpu]).available_bytes == CPU.available_bytes - on_cpu.memory.total_bytes
+    assert less(CPU, [on_cpu] * 10_000).available_bytes == 0
+
+
+def test_what_cannot_be_launched_yet_is_not_chosen() -> None:
+    planned = plan(LaunchRequest("llama-2-chat", size="7"), context())
+    assert str(planned.model.format) == "ggufv2"
+    check(planned, LaunchRequest("llama-2-chat", size="7"), CPU)
+
+
+def test_asking_for_gpus_plans_for_gpus_where_there_are_none_too() -> None:
+    request = LaunchRequest("qwen1.5-chat", model_engine="vllm", size="7", format="awq", n_gpu=2)
+    planned = plan(request, context())
+    assert (planned.placement.kind, planned.placement.count, planned.placement.present) == (DeviceKind.CUDA, 2, False)
+    assert plan(LaunchRequest("qwen1.5-chat", size="7", n_gpu=1), context(gpus(2))).placement.kind is DeviceKind.CUDA
+    on_cpu = plan(LaunchRequest("qwen1.5-chat", size="0_5", n_gpu=0), context(gpus(2)))
+    assert (on_cpu.engine, on_cpu.placement.kind) == ("llama.cpp", DeviceKind.CPU)
+
+
+def test_where_nothing_fits_the_terms_are_those_of_the_least_demand() -> None:
+    request = LaunchRequest("qwen1.5-chat", size="72", format="ggufv2", quantization="q2_k")
+    planned = plan(request, context(SMALL))
+    assert (planned.demand.context_length, planned.demand.parallel) == (2048, 1)
+    with pytest.raises(DoesNotFit):
+        check(planned, request, SMALL)

@@ -1,14 +1,16 @@
 """The controller over a fleet that does what the test says."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
 import pytest
 
 from slipway.control.controller import Controller
+from slipway.control.reconcile import Load
 from slipway.deployment import Failure, Observation, Phase, Plan
-from slipway.errors import Cancelled, Conflict, EngineFailed, FetchFailed, NotFound
+from slipway.errors import Cancelled, Conflict, EngineFailed, FetchFailed, NotFound, NotReady
 from slipway.parameters import LaunchRequest
 from tests.plans import make_plan
 
@@ -21,6 +23,9 @@ class FakeFleet:
     def __init__(self) -> None:
         self.seen: dict[str, Observation] = {}
         self.stopped: list[str] = []
+        self.may_stop = asyncio.Event()
+        self.may_stop.set()
+        self.broken = False
         self._changed = asyncio.Event()
 
     def start(self, replica: str, plan: Plan) -> None:
@@ -31,11 +36,15 @@ class FakeFleet:
         self._changed.set()
 
     async def stop(self, replica: str) -> None:
+        await self.may_stop.wait()
         self.stopped.append(replica)
         self.seen.pop(replica, None)
         self._changed.set()
 
     def observations(self) -> Mapping[str, Observation]:
+        if self.broken:
+            self.broken = False
+            raise RuntimeError("a bug")
         return dict(self.seen)
 
     def secret(self, replica: str) -> str:
@@ -50,7 +59,7 @@ class FakeFleet:
             await self.stop(name)
 
 
-def planner(request: LaunchRequest, running: int) -> Plan:
+def planner(request: LaunchRequest, load: Load) -> Plan:
     return make_plan(request.uid or request.model_name)
 
 
@@ -133,3 +142,68 @@ async def test_a_replica_that_ends_while_serving_is_no_longer_routed(controller:
     while controller.routes["tiny"].endpoints:
         await asyncio.sleep(0)
     assert controller.status("tiny").phase is Phase.FAILED
+
+
+async def test_whoever_terminates_waits_for_the_end_and_it_happens_once(
+    controller: Controller, fleet: FakeFleet
+) -> None:
+    await controller.launch(LaunchRequest("tiny"))
+    fleet.may_stop.clear()
+    first = asyncio.create_task(controller.terminate("tiny"))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(controller.terminate("tiny"))
+    await asyncio.sleep(0.01)
+    assert not first.done()
+    assert not second.done()
+    assert controller.status("tiny").phase is Phase.STOPPING
+    first.cancel()  # who asked first has left
+    fleet.may_stop.set()
+    await second
+    assert fleet.stopped == ["tiny-0"]
+    assert controller.statuses() == ()
+
+
+async def test_a_closing_controller_launches_nothing_more(fleet: FakeFleet) -> None:
+    planning, planned = threading.Event(), threading.Event()
+
+    def slow(request: LaunchRequest, load: Load) -> Plan:
+        planning.set()
+        planned.wait(BOUND_S)
+        return make_plan("tiny")
+
+    async with asyncio.timeout(BOUND_S), Controller(slow, fleet) as controller:
+        launching = asyncio.create_task(controller.launch(LaunchRequest("tiny")))
+        await asyncio.to_thread(planning.wait, BOUND_S)
+        await controller.close()
+        planned.set()
+        with pytest.raises(NotReady, match="stopping"):
+            await launching
+        assert fleet.seen == {}
+
+
+async def test_an_error_while_working_on_a_change_does_not_end_the_work(
+    controller: Controller, fleet: FakeFleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    await controller.launch(LaunchRequest("tiny"))
+    fleet.broken = True
+    fleet.see(Observation("tiny-0", starting_since=2.0))
+    while "a bug" not in caplog.text:
+        await asyncio.sleep(0)
+    fleet.see(Observation("tiny-0", starting_since=2.0, ready_since=3.0, address="http://127.0.0.1:1"))
+    await controller.wait_ready("tiny")
+
+
+async def test_a_launch_is_planned_beside_what_is_starting(fleet: FakeFleet) -> None:
+    loads: list[Load] = []
+
+    def noting(request: LaunchRequest, load: Load) -> Plan:
+        loads.append(load)
+        return make_plan(request.model_name)
+
+    async with asyncio.timeout(BOUND_S), Controller(noting, fleet) as controller:
+        await controller.launch(LaunchRequest("one", replicas=2))
+        await controller.launch(LaunchRequest("two"))
+        fleet.see(Observation("one-0", ready_since=3.0, address="http://127.0.0.1:1"))
+        fleet.see(Observation("two-0", failure=Failure("no"), failed_at=4.0))
+        await controller.launch(LaunchRequest("three"))
+    assert [(load.replicas, len(load.starting)) for load in loads] == [(0, 0), (2, 2), (2, 1)]

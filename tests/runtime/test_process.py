@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
-from slipway.runtime.process import EngineProcess, free_port, log_tail
+from slipway.runtime.process import EngineProcess, free_port
 from slipway.types import Launch
 
 BOUND_S = 10
@@ -45,7 +46,7 @@ async def test_the_engine_gets_its_port_and_secret_but_none_of_our_keys(
     script = (
         "import os,sys; print(sys.argv[1:], dict(os.environ), flush=True); print('end', file=sys.stderr, flush=True)"
     )
-    process = await EngineProcess.start(launch(script, OWN="{port}"), tmp_path / "logs" / "a.log")
+    process = await EngineProcess.start(launch(script, OWN="{port}"), tmp_path / "logs" / "a.log", free_port())
     await process.wait()
     text = await until_logged(process, "end")
     assert f"['{process.port}']" in text
@@ -65,7 +66,7 @@ async def test_stop_asks_first(tmp_path: Path) -> None:
         "print('up', flush=True)\n"
         "signal.pause()\n"
     )
-    process = await EngineProcess.start(launch(script), tmp_path / "a.log")
+    process = await EngineProcess.start(launch(script), tmp_path / "a.log", free_port())
     await until_logged(process, "up")
     assert await process.stop(BOUND_S) == 7
 
@@ -78,7 +79,7 @@ async def test_stop_kills_what_does_not_listen_and_what_it_started(tmp_path: Pat
         "print('child', child.pid, 'up', flush=True)\n"
         "while True: signal.pause()\n"
     )
-    process = await EngineProcess.start(launch(script), tmp_path / "a.log")
+    process = await EngineProcess.start(launch(script), tmp_path / "a.log", free_port())
     child = int((await until_logged(process, "up")).split()[1])
     assert alive(child)
     assert await process.stop(0.1) == -9
@@ -104,7 +105,8 @@ from slipway.runtime.process import EngineProcess
 from slipway.types import Launch
 engine = "import os; from slipway.engines.llama_cpp_server import _end_with_launcher; _end_with_launcher()"
 async def main():
-    process = await EngineProcess.start(Launch(("{python}", "-c", engine), {}, "S", "/", 5), pathlib.Path(sys.argv[1]))
+    launch = Launch(("{python}", "-c", engine), {}, "S", "/", 5)
+    process = await EngineProcess.start(launch, pathlib.Path(sys.argv[1]), 1)
     print(process.pid, flush=True)
     await process.wait()
 asyncio.run(main())
@@ -113,24 +115,14 @@ asyncio.run(main())
 
 async def test_a_program_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no-such-program"):
-        await EngineProcess.start(Launch(("no-such-program",), {}, "S", "/", 5), tmp_path / "a.log")
+        await EngineProcess.start(Launch(("no-such-program",), {}, "S", "/", 5), tmp_path / "a.log", 1)
 
 
-def test_the_log_tail_is_the_last_lines_of_what_is_there(tmp_path: Path) -> None:
-    log = tmp_path / "a.log"
-    assert log_tail(log, 3) == ()
-    log.write_bytes(b"\xff" + b"".join(b"line %d\n" % number for number in range(100_000)))
-    assert log_tail(log, 2) == ("line 99998", "line 99999")
-
-
-async def test_a_log_that_has_grown_past_its_limit_is_put_aside(tmp_path: Path) -> None:
-    log = tmp_path / "a.log"
-    log.write_bytes(b"x" * (16 * 1024 * 1024 + 1))
-    process = await EngineProcess.start(launch("print('new')"), log)
-    await process.wait()
-    assert await until_logged(process, "new") == "new\n"
-    assert (tmp_path / "a.log.1").stat().st_size > 16 * 1024 * 1024
-    await process.stop(1)
+async def test_a_stopped_engine_ends_as_fast_as_any(tmp_path: Path) -> None:
+    process = await EngineProcess.start(launch("print('up', flush=True); input()"), tmp_path / "a.log", free_port())
+    await until_logged(process, "up")
+    os.kill(process.pid, signal.SIGSTOP)
+    assert await process.stop(BOUND_S) == -signal.SIGTERM
 
 
 def test_free_ports_can_be_bound() -> None:

@@ -13,6 +13,7 @@ import pytest
 from slipway.control.reconcile import replica_phase
 from slipway.deployment import Phase, Plan
 from slipway.errors import EngineFailed, FetchFailed
+from slipway.runtime.process import free_port
 from slipway.runtime.replica import Effects, Progress, Replica
 from slipway.types import Location
 from tests.plans import make_plan
@@ -43,7 +44,7 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
     async with aiohttp.ClientSession() as session, asyncio.timeout(BOUND_S):
 
         def start(plan: Plan, fetch: Callable[[Location, Progress, threading.Event], Path] = fetched) -> Replica:
-            replica = Replica("tiny-0", plan, tmp_path / "tiny-0.log", Effects(fetch, session), lambda: None)
+            replica = Replica("tiny-0", plan, tmp_path / "tiny-0.log", Effects(fetch, session, free_port), lambda: None)
             tasks.append(asyncio.create_task(replica.run()))
             return replica
 
@@ -140,7 +141,7 @@ async def test_cancelling_while_fetching_tells_the_fetcher(make: Make, tmp_path:
         return Path()
 
     async with aiohttp.ClientSession() as session:
-        replica = Replica("tiny-0", fake_plan(), tmp_path / "a.log", Effects(slow, session), lambda: None)
+        replica = Replica("tiny-0", fake_plan(), tmp_path / "a.log", Effects(slow, session, free_port), lambda: None)
         task = asyncio.create_task(replica.run())
         await asyncio.to_thread(began.wait, BOUND_S)
         task.cancel()
@@ -150,7 +151,9 @@ async def test_cancelling_while_fetching_tells_the_fetcher(make: Make, tmp_path:
 
 async def test_stopping_ends_the_engine_and_its_grandchildren(make: Make, tmp_path: Path) -> None:
     async with aiohttp.ClientSession() as session:
-        replica = Replica("tiny-0", fake_plan("--fork"), tmp_path / "b.log", Effects(fetched, session), lambda: None)
+        replica = Replica(
+            "tiny-0", fake_plan("--fork"), tmp_path / "b.log", Effects(fetched, session, free_port), lambda: None
+        )
         task = asyncio.create_task(replica.run())
         await until(replica, Phase.READY)
         pid = replica.observation.pid
@@ -161,3 +164,55 @@ async def test_stopping_ends_the_engine_and_its_grandchildren(make: Make, tmp_pa
         await asyncio.wait({task})
         for each in (pid, *children):
             await until_gone(each)
+
+
+async def test_an_error_of_our_own_is_told_and_ends_the_wait(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(location: Location, progress: Progress, cancel: threading.Event) -> Path:
+        raise ValueError("a bug")
+
+    replica = make(fake_plan(), broken)
+    await until(replica, Phase.FAILED)
+    assert replica.observation.failure is not None
+    assert "an error in Slipway itself" in replica.observation.failure.cause
+    assert "ValueError: a bug" in caplog.text
+
+
+async def test_the_log_of_an_earlier_launch_is_no_cause(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "tiny-0.log").write_text("std::bad_alloc\n")
+    replica = make(fake_plan("--exit-zero"))
+    await until(replica, Phase.FAILED)
+    assert replica.observation.failure is not None
+    assert "out of memory" not in replica.observation.failure.cause
+    assert not any("bad_alloc" in line for line in replica.observation.failure.log_tail)
+
+
+async def test_a_second_cancel_does_not_leave_the_engine_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipway.runtime.replica.STOP_GRACE_S", 0.5)
+    async with aiohttp.ClientSession() as session:
+        plan = fake_plan("--ignore-sigterm")
+        replica = Replica("tiny-0", plan, tmp_path / "a.log", Effects(fetched, session, free_port), lambda: None)
+        task = asyncio.create_task(replica.run())
+        await until(replica, Phase.READY)
+        pid = replica.observation.pid
+        assert pid is not None
+        task.cancel()
+        await until(replica, Phase.STOPPING)
+        task.cancel()
+        await asyncio.wait({task})
+        assert not alive(pid)
+
+
+async def test_a_fetch_that_hangs_holds_no_thread_of_the_pool_that_plans(make: Make) -> None:
+    release = threading.Event()
+
+    def hangs(location: Location, progress: Progress, cancel: threading.Event) -> Path:
+        release.wait(BOUND_S)
+        return Path()
+
+    for _ in range(40):  # the pool has at most 32 threads
+        make(fake_plan(), hangs)
+    await asyncio.sleep(0)
+    assert await asyncio.to_thread(lambda: "planned") == "planned"
+    release.set()

@@ -5,12 +5,13 @@ Pure functions: the same candidates, request and machine give the same choice, w
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from slipway.deployment import Plan
 from slipway.engines.base import Engine
 from slipway.errors import BadRequest
 from slipway.parameters import LaunchRequest
-from slipway.types import Demand, DeviceKind, Machine, Memory, Model, Placement, in_gib
+from slipway.types import Demand, DeviceKind, Format, Machine, Memory, Model, Placement, in_gib
 
 # Best first where several engines can run a model: the fastest on GPUs; on CPUs and Macs the one made for them.
 _PREFERENCE = {
@@ -55,7 +56,7 @@ def _rank(each: Candidate, machine: Machine) -> tuple[float, ...]:
     fits = _fits(each, machine)
     weights = _needed(each)
     return (
-        not each.engine.environment(each.model, each.kind).embedded,
+        not _launchable(each),
         not each.here,
         not fits,
         _device_rank(each.kind, machine),
@@ -64,15 +65,21 @@ def _rank(each: Candidate, machine: Machine) -> tuple[float, ...]:
     )
 
 
+def _launchable(each: Candidate) -> bool:
+    """This version makes no environments and converts no files."""
+    embedded = each.engine.environment(each.model, each.kind).embedded
+    return each.here and embedded and each.model.format is not Format.GGML
+
+
 def _why_engine(best: Candidate, found: Sequence[Candidate]) -> str:
     names = list(dict.fromkeys(each.engine.name for each in found))
     if len(names) == 1:
         return "the only one that can run it"
-    place = f"first choice on {best.kind}" if best.here else f"needs {best.kind}, which this machine lacks"
-    embedded = (
-        ", and it needs no environment of its own" if best.engine.environment(best.model, best.kind).embedded else ""
-    )
-    return f"{place} among {', '.join(names)}{embedded}"
+    others = ", ".join(name for name in names if name != best.engine.name)
+    if _launchable(best) and not any(_launchable(each) for each in found if each.engine is not best.engine):
+        return f"the only one that this version can launch; {others} can run it too"
+    place = f"first choice on {best.kind}" if best.here else f"first choice on {best.kind}, which this machine lacks,"
+    return f"{place} before {others}"
 
 
 def _device_rank(kind: DeviceKind, machine: Machine) -> int:
@@ -110,7 +117,7 @@ def fit_demand(chosen: Candidate, request: LaunchRequest, machine: Machine) -> t
     for demand in _descending(context, parallel, request):
         if chosen.engine.estimate(chosen.model, demand, chosen.kind).total_bytes <= free:
             return demand, _why_demand(demand, Demand(context, parallel), longest, request)
-    return Demand(context, parallel), ()
+    return demand, ()
 
 
 def _descending(context: int, parallel: int, request: LaunchRequest) -> Sequence[Demand]:
@@ -134,8 +141,6 @@ def place(chosen: Candidate, memory: Memory, request: LaunchRequest, machine: Ma
     """The devices and threads of each replica. Raises BadRequest for GPUs this machine does not have."""
     threads = threads_share(machine.cores, running + request.replicas)
     if chosen.kind is DeviceKind.CPU:
-        if request.n_gpu or request.gpu_indexes:
-            raise BadRequest(f"{chosen.engine.name} would run this model on the CPU: leave out --n-gpu and --gpu-idx")
         return Placement(DeviceKind.CPU, threads=threads)
     gpus = [gpu for gpu in machine.gpus if gpu.kind is chosen.kind]
     unknown = set(request.gpu_indexes) - {gpu.index for gpu in gpus}
@@ -156,6 +161,24 @@ def _gpus_needed(memory: Memory, each_bytes: int, model: Model) -> int:
     least = max(1, math.ceil(memory.total_bytes / max(1.0, _USABLE * each_bytes)))
     heads = model.spec.architecture.heads if model.spec.architecture else 0
     return next((count for count in range(least, least + 64) if heads % count == 0), least)
+
+
+def wants_gpus(request: LaunchRequest) -> bool | None:
+    """True: only GPUs will do; False: only the CPU; None: whatever is best."""
+    if request.n_gpu == 0:
+        return False
+    return True if request.n_gpu or request.gpu_indexes else None
+
+
+def less(machine: Machine, promised: Sequence[Plan]) -> Machine:
+    """The machine without the memory that starting replicas are promised and have not taken yet."""
+    on_cpu = sum(plan.memory.total_bytes for plan in promised if plan.placement.kind is DeviceKind.CPU)
+    on_gpu: dict[int, int] = {}
+    for plan in promised:
+        for index in plan.placement.indexes:
+            on_gpu[index] = on_gpu.get(index, 0) + plan.memory.total_bytes // plan.placement.count
+    gpus = tuple(replace(gpu, free_bytes=max(0, gpu.free_bytes - on_gpu.get(gpu.index, 0))) for gpu in machine.gpus)
+    return replace(machine, available_bytes=max(0, machine.available_bytes - on_cpu), gpus=gpus)
 
 
 def threads_share(cores: int, replicas: int) -> int:

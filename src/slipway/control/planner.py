@@ -11,7 +11,8 @@ from pathlib import Path
 from slipway.catalogue.catalogue import Catalogue, load_catalogue
 from slipway.catalogue.detect import as_family, detect
 from slipway.catalogue.resolve import candidates, choose_source, location
-from slipway.control.choice import Candidate, choose, fit_demand, place
+from slipway.control.choice import Candidate, choose, fit_demand, less, place, wants_gpus
+from slipway.control.reconcile import Load
 from slipway.deployment import Plan
 from slipway.engines import ENGINES, find_engine, read_options, verdicts
 from slipway.engines.base import Engine
@@ -19,7 +20,9 @@ from slipway.errors import BadRequest, DoesNotFit, Refused
 from slipway.parameters import LaunchRequest
 from slipway.runtime.devices import detect_machine
 from slipway.settings import Settings
-from slipway.types import DeviceKind, Environment, Format, Machine, Model, in_gib
+from slipway.types import Architecture, DeviceKind, Environment, Format, Machine, Model, in_gib
+
+NOTHING = Load()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,10 @@ class PlanContext:
     running: int = 0  # replicas that share the cores already
 
 
-def load_context(settings: Settings, running: int = 0) -> PlanContext:
-    return PlanContext(load_catalogue(settings.families), detect_machine(), settings, running)
+def load_context(settings: Settings, load: Load = NOTHING) -> PlanContext:
+    """The catalogue, and what this machine has left beside the replicas that are starting."""
+    machine = less(detect_machine(), load.starting)
+    return PlanContext(load_catalogue(settings.families), machine, settings, load.replicas)
 
 
 def plan(request: LaunchRequest, context: PlanContext) -> Plan:
@@ -101,10 +106,24 @@ def _models(request: LaunchRequest, context: PlanContext) -> tuple[list[Model], 
                 raise
             continue  # this one is not on that hub; another may be
         where = location(source, quantization, context.settings.models)
-        models.append(Model(family, spec, quantization, where, _bytes_here(where.path)))
+        models.append(_looked_at(Model(family, spec, quantization, where, _bytes_here(where.path))))
     if not models:
         choose_source(*found[0], request.download_hub)  # raises, with the hubs that have it
     return models, reasons
+
+
+def _looked_at(model: Model) -> Model:
+    """A spec that names no architecture gets that of its files, where they are here already."""
+    path = model.location.path
+    if model.spec.architecture is not None or path is None or not path.exists():
+        return model
+    detected = detect(path)
+    return replace(
+        model,
+        spec=replace(model.spec, architecture=detected.architecture),
+        weights_bytes=detected.weights_bytes,
+        location=replace(model.location, path=detected.path),
+    )
 
 
 def _local_models(request: LaunchRequest, context: PlanContext, path: Path) -> tuple[list[Model], tuple[str, ...]]:
@@ -112,14 +131,23 @@ def _local_models(request: LaunchRequest, context: PlanContext, path: Path) -> t
     detected = detect(path)
     family = as_family(detected, request.model_name or detected.name)
     spec, quantization = family.specs[0], detected.quantization
-    known = request.model_name and context.catalogue.get(request.model_name)
-    if known:
+    known = context.catalogue.get(request.model_name) if request.model_name else None
+    reasons = [f"{spec.format} {quantization}: read from {path.name}"]
+    if known is not None:
         family = replace(known, context_length=min(known.context_length, detected.context_length))
+        if not any(_same_shape(each.architecture, detected.architecture) for each in known.specs):
+            reasons.append(f"the shape of {path.name} is none of {known.name}'s: is it that family?")
+    elif request.model_name:
+        reasons.append(f"{request.model_name} is no family of the catalogue: taken as a model of its own")
     _agree("format", request.format, str(spec.format), path)
     _agree("quantization", request.quantization, quantization, path)
     where = location(choose_source(spec, quantization, None), quantization, context.settings.models)
     model = Model(family, spec, quantization, where, detected.weights_bytes)
-    return [model], (f"{spec.format} {quantization}: read from {path.name}",)
+    return [model], tuple(reasons)
+
+
+def _same_shape(one: Architecture | None, other: Architecture) -> bool:
+    return one is None or (one.layers, one.hidden, one.vocab) == (other.layers, other.hidden, other.vocab)
 
 
 def _agree(what: str, asked: str | None, found: str, path: Path) -> None:
@@ -136,21 +164,22 @@ def _candidates(
     models: Iterable[Model], engine: Engine | None, request: LaunchRequest, context: PlanContext
 ) -> list[Candidate]:
     """Every engine, model and kind of device that go together; raises Refused, with the reasons, when none do."""
-    engines = ENGINES if engine is None else (engine,)
+    engines, wants = ENGINES if engine is None else (engine,), wants_gpus(request)
     found: list[Candidate] = []
     refusals: dict[str, None] = {}
     for model in models:
         for each in engines:
             for kind in each.kinds:
-                if request.n_gpu == 0 and kind is not DeviceKind.CPU:
+                if wants is not None and wants is (kind is DeviceKind.CPU):
                     continue
                 reason = each.match(model, kind)
                 if reason is None:
                     found.append(Candidate(each, model, kind, kind in context.machine.kinds))
                 else:
-                    refusals[f"{each.name}: {reason}"] = None
+                    refusals[reason if engine else f"{each.name}: {reason}"] = None
     if not found:
         who = "no engine can" if engine is None else f"{engine.name} cannot"
+        refusals = refusals or {"it computes on the CPU only: leave out --n-gpu and --gpu-idx": None}
         raise Refused(f"{who} run {_described(models)}: " + "; ".join(refusals), code="refused")
     return found
 
@@ -166,6 +195,8 @@ def _environment(engine: Engine, model: Model, kind: DeviceKind) -> Environment:
 
 
 def _warnings(planned: Plan, request: LaunchRequest, machine: Machine) -> Iterable[str]:
+    if planned.model.spec.architecture is None:
+        yield "the family names no architecture: the memory is that of a typical model of its size"
     yield from _obstacles(planned, machine)
     available = _available(planned, machine)
     if planned.placement.present and planned.memory.total_bytes * request.replicas > available:

@@ -31,6 +31,14 @@ class Stop:
 Action = Start | Stop
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the machine carries when a launch is planned."""
+
+    replicas: int = 0  # that share its cores
+    starting: tuple[Plan, ...] = ()  # one for each replica whose memory is promised and not taken yet
+
+
 def reconcile(desired: Iterable[Deployment], observed: Mapping[str, Observation]) -> tuple[Action, ...]:
     """What to start and stop so that what is seen becomes what is wanted. Failed ones stay, to be seen."""
     wanted = {name: deployment.plan for deployment in desired for name in replica_names(deployment)}
@@ -41,6 +49,18 @@ def reconcile(desired: Iterable[Deployment], observed: Mapping[str, Observation]
 
 def replica_names(deployment: Deployment) -> tuple[str, ...]:
     return tuple(f"{deployment.uid}-{number}" for number in range(deployment.replicas))
+
+
+def load(deployments: Iterable[Deployment], observed: Mapping[str, Observation]) -> Load:
+    """What the deployments use and are promised; failed replicas use nothing."""
+    phases = {
+        name: (replica_phase(observed[name]) if name in observed else Phase.PENDING, deployment.plan)
+        for deployment in deployments
+        for name in replica_names(deployment)
+    }
+    live = [plan for phase, plan in phases.values() if phase is not Phase.FAILED]
+    taken = {Phase.FAILED, Phase.READY, Phase.STOPPING}
+    return Load(len(live), tuple(plan for phase, plan in phases.values() if phase not in taken))
 
 
 def status(deployment: Deployment, observed: Mapping[str, Observation], stopping: bool = False) -> Status:

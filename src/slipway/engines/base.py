@@ -39,7 +39,7 @@ class Engine(Protocol):
         """None if it can run the model on that kind of device, else why not, in a sentence."""
 
     def estimate(self, model: Model, demand: Demand, kind: DeviceKind) -> Memory:
-        """Bytes needed by one replica, by terms. Raises Refused where the architecture is not known."""
+        """Bytes needed by one replica, by terms; of a typical shape where the architecture is not known."""
 
     def environment(self, model: Model, kind: DeviceKind) -> Environment:
         """The Python environment its process runs in, requirements pinned.

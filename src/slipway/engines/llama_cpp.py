@@ -24,7 +24,7 @@ from slipway.types import (
 XLLAMACPP = "xllamacpp==2026.10.11549"
 
 # Waiting threads sleep soon, or two engines on one machine stop each other: docs/decisions/0004-threads.md.
-_SHARING: Mapping[str, str] = {"GOMP_SPINCOUNT": "100"}
+_SHARING: Mapping[str, str] = {"GOMP_SPINCOUNT": "100", "GGML_NO_BACKTRACE": "1"}
 _UBATCH = 512  # llama.cpp's n_ubatch: tokens computed at once
 _SLOT_MULTIPLE = 256  # each request's share of the context is padded to this
 # Measured on Linux with the pinned build, one thread: 24.5 MiB of the library's pages and 16.2 MB of its own memory.
@@ -51,6 +51,14 @@ _CAUSES = (
         "or take a smaller quantization",
     ),
     Cause(
+        r"n_seq_max must be <= (\d+)",
+        "llama.cpp answers at most {0} requests at once: lower --parallel",
+    ),
+    Cause(
+        r"GGML_ASSERT\((.+)\) failed",
+        "llama.cpp stopped at a fault of its own or of its options ({0}): leave the engine options out",
+    ),
+    Cause(
         r"failed to allocate (?:\w+ )?buffer|unable to allocate \w+ buffer|failed to initialize the context",
         "llama.cpp got no memory for its buffers: lower --context-length or --parallel, or take a smaller quantization",
     ),
@@ -65,6 +73,10 @@ _CAUSES = (
     Cause(
         r"error loading model: (.+)",
         "llama.cpp could not load the model: {0}",
+    ),
+    Cause(
+        r"slipway: llama\.cpp could not serve .*: (?!Failed to init server)(.+)",
+        "llama.cpp could not serve the model: {0}",
     ),
     Cause(r" E (?:\w+ +)?\w+: (.+)", "llama.cpp says: {0}"),
 )

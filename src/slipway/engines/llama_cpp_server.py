@@ -25,10 +25,10 @@ _ATTRIBUTES: dict[str, tuple[str, ...]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Load the model, serve until stopped. Exit code 0 when told to stop, 1 when the model cannot be served."""
+    """Load the model, serve until stopped. Exit code 1 when the model cannot be served."""
     import xllamacpp
 
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at once, in the middle of loading too
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the launcher's to handle
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     arguments, options = _arguments(argv)
@@ -66,7 +66,7 @@ def _params(xllamacpp: Any, arguments: argparse.Namespace, options: dict[str, st
     params.api_keys = [os.environ[SECRET_VARIABLE]]
     params.n_ctx = arguments.context_length * arguments.parallel
     params.n_parallel = arguments.parallel
-    params.n_threads_http = 2 * arguments.parallel + 16  # one is held by every open stream and idle connection
+    params.n_threads_http = max(256, 2 * arguments.parallel + 16)  # each connection holds one; the rest would wait
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = arguments.threads
     params.use_jinja = True
     params.chat_template = os.environ.get(TEMPLATE_VARIABLE, "")

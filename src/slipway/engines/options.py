@@ -123,8 +123,8 @@ def choice(*known: str, aliases: Mapping[str, str] | None = None) -> Reader:
 
 
 def words(value: Any) -> str:
-    """Any text that is not empty and is not itself a flag."""
-    if not isinstance(value, str) or not value.strip() or value.startswith("-"):
+    """Any text that is not empty, is not itself a flag, and can be an argument of a process."""
+    if not isinstance(value, str) or not value.strip() or value.startswith("-") or not value.isprintable():
         raise ValueError("a text")
     return value.strip()
 

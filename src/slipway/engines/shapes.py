@@ -5,6 +5,26 @@ from dataclasses import dataclass
 
 from slipway.types import Architecture
 
+# Layers, hidden, heads, intermediate by billions: Qwen1.5's, whose caches and vocabulary are on the large side.
+_TYPICAL = {
+    0.5: (24, 1024, 16, 2816),
+    1.8: (24, 2048, 16, 5504),
+    4.0: (40, 2560, 20, 6912),
+    7.0: (32, 4096, 32, 11008),
+    14.0: (40, 5120, 40, 13696),
+    32.0: (64, 5120, 40, 27392),
+    72.0: (80, 8192, 64, 24576),
+    110.0: (80, 8192, 64, 49152),
+}
+_TYPICAL_VOCABULARY = 152064
+
+
+def typical(billions: float) -> Architecture:
+    """A shape for a model of which only the size is known: of the next larger size, so that it is not underrated."""
+    size = min((each for each in _TYPICAL if each >= billions), default=max(_TYPICAL))
+    layers, hidden, heads, intermediate = _TYPICAL[size]
+    return Architecture("unknown", layers, hidden, heads, heads, intermediate, _TYPICAL_VOCABULARY)
+
 
 @dataclass(frozen=True, slots=True)
 class Matrix:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from slipway.engines.base import Engine
 from slipway.engines.kinds import IN_WORDS
-from slipway.types import DeviceKind, Model, Verdict
+from slipway.types import DeviceKind, Format, Model, Verdict
 
 
 def verdict(engine: Engine, model: Model, machine_kinds: Sequence[DeviceKind]) -> Verdict:
@@ -13,7 +13,10 @@ def verdict(engine: Engine, model: Model, machine_kinds: Sequence[DeviceKind]) -
     kinds = tuple(kind for kind in engine.kinds if refusals[kind] is None)
     here = [kind for kind in machine_kinds if kind in kinds]
     if here:
-        return Verdict(engine.name, kinds, True, f"runs on {IN_WORDS[here[0]]}")
+        converted = (
+            ", once converted to GGUF, which this version does not do yet" if model.format is Format.GGML else ""
+        )
+        return Verdict(engine.name, kinds, True, f"runs on {IN_WORDS[here[0]]}{converted}")
     if kinds:
         return Verdict(engine.name, kinds, False, _not_here(engine, kinds, machine_kinds, refusals))
     return Verdict(engine.name, (), False, refusals[engine.kinds[0]] or "")

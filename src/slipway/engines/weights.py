@@ -1,7 +1,7 @@
 """The bytes a model's weights take in memory, from its architecture and how its format stores them."""
 
 from slipway.engines.mixes import Generation, mix_bytes, mix_names
-from slipway.engines.shapes import matrices, parameters, vector_parameters
+from slipway.engines.shapes import matrices, parameters, typical, vector_parameters
 from slipway.errors import Refused
 from slipway.types import Architecture, Format, MemoryTerm, Model, in_gib
 
@@ -23,14 +23,8 @@ def weights_term(model: Model) -> MemoryTerm:
 
 
 def known_architecture(model: Model) -> Architecture:
-    """The model's architecture. Raises Refused: without one no memory can be computed."""
-    if model.spec.architecture is None:
-        raise Refused(
-            f"the architecture of {model.family.name} ({model.format}, {model.spec.size}B) is not known, so the memory "
-            "it needs cannot be computed; add an architecture to its spec, or give --model-path",
-            param="model_name",
-        )
-    return model.spec.architecture
+    """The model's architecture; where its family names none, a typical one of its size, on the safe side."""
+    return model.spec.architecture or typical(float(model.spec.size.replace("_", ".")))
 
 
 def quantized_while_loading(model: Model) -> bool:

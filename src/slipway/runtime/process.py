@@ -1,24 +1,28 @@
-"""One engine process: started in a session of its own with its log kept, ended with everything it started.
+"""One engine process: started in a session of its own with its log kept, ended with all of that session.
 
 The engine's standard input is a pipe held open by this process, so an engine of ours ends when this process is gone.
 """
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from slipway.runtime.engine_log import open_log
 from slipway.types import Launch
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SYSTEMROOT")
 _PASSED_PREFIXES = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_", "NCCL_", "VLLM_", "SGLANG_", "OMP_", "GOMP_")
-_LOG_LIMIT_BYTES = 16 * 1024 * 1024
+_KILLED_S = 5.0  # how long a killed process may take to be gone; in the kernel's hands it may be for ever
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -31,21 +35,20 @@ class EngineProcess:
     secret: str = field(repr=False)
 
     @classmethod
-    async def start(cls, launch: Launch, log_path: Path, *, python: str = sys.executable) -> "EngineProcess":
-        """Start the engine. Raises OSError if its program cannot be run."""
-        port, secret = free_port(), secrets.token_urlsafe(32)
+    async def start(cls, launch: Launch, log_path: Path, port: int) -> "EngineProcess":
+        """Start the engine on ``port``. Raises OSError if its program cannot be run."""
+        secret = secrets.token_urlsafe(32)
         files = _write_files(launch.files, log_path.with_suffix(".files"))
-        placeholders = {"{python}": python, "{port}": str(port), "{files}": str(files)}
+        placeholders = {"{python}": sys.executable, "{port}": str(port), "{files}": str(files)}
         argv = [_fill(word, placeholders) for word in launch.argv]
         env = _environment({name: _fill(value, placeholders) for name, value in launch.env.items()})
         env[launch.secret_variable] = secret
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        with _open_log(log_path) as log:
+        with open_log(log_path) as log_file:
             process = await asyncio.create_subprocess_exec(
                 *argv,
                 stdin=asyncio.subprocess.PIPE,
-                stdout=log,
-                stderr=log,
+                stdout=log_file,
+                stderr=log_file,
                 env=env,
                 start_new_session=True,
             )
@@ -63,20 +66,28 @@ class EngineProcess:
         """The exit code, negative for a signal, once the process has ended."""
         return await self.process.wait()
 
-    async def stop(self, grace_s: float) -> int:
-        """Ask the engine to end, wait ``grace_s`` seconds, then kill its whole session. Returns the exit code."""
+    async def stop(self, grace_s: float) -> int | None:
+        """Ask the engine to end, wait ``grace_s`` seconds, then kill its session. The exit code; None: not gone yet."""
         self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)  # a stopped process would not see the first
         try:
-            async with asyncio.timeout(grace_s):
-                code = await self.process.wait()
-        except TimeoutError:
-            self._signal(signal.SIGKILL)
-            code = await self.process.wait()
+            if not await self._ended(grace_s):
+                self._signal(signal.SIGKILL)
+                if not await self._ended(_KILLED_S):
+                    log.error("process %d of %s does not end, even killed", self.pid, self.log_path.stem)
         finally:
             self._signal(signal.SIGKILL)  # what the engine started and left behind
             if self.process.stdin is not None:
                 self.process.stdin.close()
-        return code
+        return self.process.returncode
+
+    async def _ended(self, within_s: float) -> bool:
+        try:
+            async with asyncio.timeout(within_s):
+                await self.process.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -88,30 +99,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def log_tail(path: Path, lines: int) -> tuple[str, ...]:
-    """The last ``lines`` lines of a log; empty if there is none."""
-    try:
-        with path.open("rb") as log:
-            log.seek(0, os.SEEK_END)
-            log.seek(max(0, log.tell() - 400 * lines))
-            return tuple(log.read().decode(errors="replace").splitlines()[-lines:])
-    except OSError:
-        return ()
-
-
-@contextlib.contextmanager
-def _open_log(path: Path) -> Iterator[int]:
-    """Append to the log; one that has grown past its limit is first put aside as ``.1``."""
-    with contextlib.suppress(OSError):
-        if path.stat().st_size > _LOG_LIMIT_BYTES:
-            path.replace(path.with_suffix(path.suffix + ".1"))
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _write_files(files: Mapping[str, str], directory: Path) -> Path:

@@ -4,7 +4,9 @@ A replica writes only its own observation. Whoever holds it calls `run` once and
 """
 
 import asyncio
+import contextlib
 import json
+import logging
 import signal
 import threading
 import time
@@ -18,7 +20,8 @@ from slipway.deployment import Failure, Observation, Plan
 from slipway.engines import find_engine
 from slipway.errors import EngineFailed, SlipwayError
 from slipway.formats.gguf import read_gguf
-from slipway.runtime.process import EngineProcess, log_tail
+from slipway.runtime.engine_log import log_tail, trim_log
+from slipway.runtime.process import EngineProcess
 from slipway.types import Hub, Location
 
 Progress = Callable[[int, int | None], None]
@@ -26,15 +29,20 @@ Fetch = Callable[[Location, Progress, threading.Event], Path]  # blocking; retur
 
 STOP_GRACE_S = 10.0
 _TAIL_LINES = 20
+_EXPLAINED_LINES = 200
 _PROBE_S = (0.01, 0.25)  # first and longest pause between two probes
+_TRIM_S = 60.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a replica needs from outside: the fetcher, an HTTP session for probes, the wall clock."""
+    """What a replica needs from outside: the fetcher, an HTTP session for probes, a port, the wall clock."""
 
     fetch: Fetch
     session: aiohttp.ClientSession
+    port: Callable[[], int]
     clock: Callable[[], float] = time.time
 
 
@@ -55,12 +63,15 @@ class Replica:
             await self._fetch()
             process = await self._start()
             await self._probe(process)
-            self._observe(ready_since=self._effects.clock())
-            raise self._death(await process.wait())
+            self._see(replace(self.observation, ready_since=self._effects.clock()))
+            raise self._death(await self._watch(process))
         except SlipwayError as error:
             self._fail(error)
         except OSError as error:
-            self._fail(EngineFailed(f"the engine could not be started: {error}"))
+            self._fail(EngineFailed(f"{self.plan.engine} could not be started: {error}"))
+        except Exception:  # the boundary: who waits for this replica is told, the log says what it was
+            log.exception("replica %s failed", self.observation.replica)
+            self._fail(EngineFailed("an error in Slipway itself; the server's log has it: please report it"))
         finally:
             await self._end()
 
@@ -69,23 +80,31 @@ class Replica:
         loop = asyncio.get_running_loop()
         cancel = threading.Event()
 
+        def seen(fetched: int, total: int | None) -> None:
+            self._see(replace(self.observation, fetched_bytes=fetched, fetch_total_bytes=total))
+
         def progress(fetched: int, total: int | None) -> None:
-            loop.call_soon_threadsafe(lambda: self._observe(fetched_bytes=fetched, fetch_total_bytes=total))
+            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody looks any more
+                loop.call_soon_threadsafe(seen, fetched, total)
 
         if location.hub is not Hub.LOCAL:
-            self._observe(fetching_since=self._effects.clock())
+            self._see(replace(self.observation, fetching_since=self._effects.clock()))
         try:
-            path = await asyncio.to_thread(self._effects.fetch, location, progress, cancel)
-            if path.suffix == ".gguf":
-                await asyncio.to_thread(read_gguf, path)
+            await in_thread(lambda: self._fetched(location, progress, cancel))
         finally:
             cancel.set()
 
+    def _fetched(self, location: Location, progress: Progress, cancel: threading.Event) -> None:
+        path = self._effects.fetch(location, progress, cancel)
+        if path.suffix == ".gguf":
+            read_gguf(path)  # whole and well-formed, before an engine sees it
+
     async def _start(self) -> EngineProcess:
-        self._observe(starting_since=self._effects.clock())
-        self.process = await EngineProcess.start(self.plan.launch, self._log_path)
-        self._observe(pid=self.process.pid, address=self.process.address)
-        return self.process
+        self._see(replace(self.observation, starting_since=self._effects.clock()))
+        process = await EngineProcess.start(self.plan.launch, self._log_path, self._effects.port())
+        self.process = process
+        self._see(replace(self.observation, pid=process.pid, address=process.address))
+        return process
 
     async def _probe(self, process: EngineProcess) -> None:
         """Return once the engine answers with our secret for our model; raise EngineFailed if it ends or never does."""
@@ -103,6 +122,15 @@ class Replica:
             raise EngineFailed(f"{self.plan.engine} did not answer within {limit:.0f} s of its start") from None
         finally:
             ended.cancel()
+
+    async def _watch(self, process: EngineProcess) -> int:
+        """The exit code, once the engine has ended; its log is kept within its size meanwhile."""
+        while True:
+            try:
+                async with asyncio.timeout(_TRIM_S):
+                    return await process.wait()
+            except TimeoutError:
+                await asyncio.to_thread(trim_log, self._log_path)
 
     async def _answers(self, process: EngineProcess) -> bool:
         """It is ready, takes our secret and serves our uid: another program on that port does not pass."""
@@ -122,30 +150,65 @@ class Replica:
 
     def _death(self, code: int) -> EngineFailed:
         """The cause of the engine's end, in words."""
-        engine = self.plan.engine
-        told = find_engine(engine).explain(log_tail(self._log_path, _TAIL_LINES * 3))
-        stage = "while serving" if self.observation.ready_since else "while starting"
-        if code == -signal.SIGKILL and told is None:
-            told = "it was killed from outside, as the kernel does when memory runs out"
+        engine, serving = self.plan.engine, self.observation.ready_since is not None
+        if code in {-signal.SIGKILL, -signal.SIGTERM}:  # what its log says of earlier requests is not why
+            told: str | None = "it was killed from outside"
+            if code == -signal.SIGKILL:
+                told = "it was killed from outside, as the kernel does when memory runs out"
+        else:
+            told = find_engine(engine).explain(log_tail(self._log_path, _EXPLAINED_LINES))
+        stage = "while serving" if serving else "while starting"
         return EngineFailed(f"{engine} {_ending(code)} {stage}: {told or 'its log does not say why'}")
 
     def _fail(self, error: SlipwayError) -> None:
         code = self.process.process.returncode if self.process else None
         tail = log_tail(self._log_path, _TAIL_LINES) if self.process else ()
         failure = Failure(error.message, tail, code, type(error))
-        self._observe(failed_at=self._effects.clock(), failure=failure, ready_since=None)
+        self._see(replace(self.observation, failed_at=self._effects.clock(), failure=failure, ready_since=None))
 
     async def _end(self) -> None:
         if self.process is None:
             return
         if self.observation.failure is None:
-            self._observe(stopping_since=self._effects.clock(), ready_since=None)
-        await asyncio.shield(self.process.stop(STOP_GRACE_S))
-        self._observe(pid=None, address=None)
+            self._see(replace(self.observation, stopping_since=self._effects.clock(), ready_since=None))
+        ending = asyncio.ensure_future(self.process.stop(STOP_GRACE_S))
+        while not ending.done():  # bounded by the grace; a second cancel must not leave the engine behind
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(ending)
+        self._see(replace(self.observation, pid=None, address=None))
 
-    def _observe(self, **facts: object) -> None:
-        self.observation = replace(self.observation, **facts)  # type: ignore[arg-type]
+    def _see(self, observation: Observation) -> None:
+        self.observation = observation
         self._on_change()
+
+
+async def in_thread(call: Callable[[], None]) -> None:
+    """Run ``call`` in a daemon thread of its own.
+
+    A fetch takes hours: it must hold up neither the pool that plans and reads logs, nor the end of the process.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def work() -> None:
+        error: BaseException | None = None
+        try:
+            call()
+        except Exception as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, error)
+
+    threading.Thread(target=work, name="fetch", daemon=True).start()
+    await done
 
 
 def _ending(code: int) -> str:
