@@ -54,11 +54,12 @@ async def _open_controller(settings: Settings) -> "Controller":
     """The controller of a server on this host: plans against this machine, replicas as child processes."""
     from slipway.control.controller import Controller
     from slipway.control.planner import check, load_context, plan
+    from slipway.control.reconcile import Load
     from slipway.hubs.download import fetch
     from slipway.runtime.local_fleet import LocalFleet
 
-    def plan_here(request: LaunchRequest, running: int) -> Plan:
-        context = load_context(settings, running)
+    def plan_here(request: LaunchRequest, load: Load) -> Plan:
+        context = load_context(settings, load)
         planned = plan(request, context)
         check(planned, request, context.machine)
         return planned
