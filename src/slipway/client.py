@@ -24,6 +24,13 @@ _ASK = "`slipway list` tells how the model is"
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteReplica:
+    name: str
+    phase: Phase
+    cause: str | None  # why it failed
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteModel:
     """A deployment as the server tells it. ``raw`` is the whole object; times in seconds since the epoch."""
 
@@ -35,8 +42,8 @@ class RemoteModel:
     quantization: str
     phase: Phase
     since: float
-    replicas: int
-    ready_replicas: int
+    replicas: int  # asked for
+    members: tuple[RemoteReplica, ...]  # those the server has begun with
     fetched_bytes: int | None
     total_bytes: int | None
     cause: str | None
@@ -45,6 +52,10 @@ class RemoteModel:
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
     raw: Mapping[str, Any]
+
+    @property
+    def ready_replicas(self) -> int:
+        return sum(each.phase is Phase.READY for each in self.members)
 
 
 class Client:
@@ -202,7 +213,7 @@ def _remote_model(raw: Mapping[str, Any]) -> RemoteModel:
         phase=Phase(raw.get("phase", "ready")),
         since=float(raw.get("phase_since") or raw.get("created") or 0),
         replicas=int(raw.get("replica") or len(replicas) or 1),
-        ready_replicas=sum(each.get("phase") == Phase.READY for each in replicas),
+        members=tuple(RemoteReplica(each["replica"], Phase(each["phase"]), each.get("cause")) for each in replicas),
         fetched_bytes=progress.get("fetched_bytes"),
         total_bytes=progress.get("total_bytes"),
         cause=failure.get("cause"),

@@ -13,6 +13,7 @@ SlipwayError                       500  exit 1
 ├── MethodNotAllowed               405  exit 1   the path exists and does not take this method
 ├── Conflict                       409  exit 1   the uid is taken
 ├── TooLarge                       413  exit 1   a request body over the limit
+│   └── HeadTooLarge               431  exit 1   a request line and headers over the limit
 ├── DoesNotFit                     503  exit 1   not enough memory, with the terms
 ├── NotReady                       503  exit 1   the deployment exists and does not answer yet
 ├── EngineFailed                   502  exit 1   the engine died or never answered, with the cause and log lines
@@ -110,6 +111,10 @@ class Conflict(SlipwayError):
 class TooLarge(SlipwayError):
     http_status = 413
     type = "invalid_request_error"
+
+
+class HeadTooLarge(TooLarge):
+    http_status = 431
 
 
 class DoesNotFit(SlipwayError):

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any
 
@@ -83,14 +84,14 @@ async def _serve(
     announce: Callable[[str], None],
     grace_s: int,
 ) -> None:
+    asyncio.get_running_loop().set_default_executor(_Threads())
     with _Signals() as signals:  # until all is closed: a second signal must not leave engines behind
         control = await open_control()
         app = create_app(control, settings)
         try:
             address = _shown(listener)
-            server = _Server(
-                _config(app, grace_s), lambda: announce(f"Slipway {slipway.__version__} is ready at {address}")
-            )
+            ready = f"Slipway {slipway.__version__} is ready at {address}"
+            server = _Server(_config(app, grace_s), lambda: announce(ready), app.end_waits)
             signals.hand_to(server)
             await server.serve(sockets=[listener])
         finally:
@@ -116,12 +117,22 @@ def _config(app: Gateway, grace_s: int) -> uvicorn.Config:
     )
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server, which tells when it accepts connections and leaves signals to us."""
+class _Threads(ThreadPoolExecutor):
+    """The threads of blocking calls. The loop's end does not wait for them: a hub that hangs would hold it up."""
 
-    def __init__(self, config: uvicorn.Config, when_ready: Callable[[], None]) -> None:
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells when it accepts connections and when it stops, and leaves signals to us."""
+
+    def __init__(
+        self, config: uvicorn.Config, when_ready: Callable[[], None], when_stopping: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._when_ready = when_ready
+        self._when_stopping = when_stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -129,6 +140,10 @@ class _Server(uvicorn.Server):
         gc.freeze()  # what was imported stays: the collector need not look at it again
         if not self.should_exit:
             self._when_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._when_stopping()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

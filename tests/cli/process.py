@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 BOUND_S = 15.0
@@ -52,6 +52,13 @@ class Process:
     def terminate(self) -> None:
         self._child.terminate()
 
+    def ends_within(self, seconds: float) -> bool:
+        try:
+            self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def end(self) -> int:
         """Its exit code, once it has ended and all it said has been read."""
         code = self._child.wait(BOUND_S)
@@ -95,11 +102,22 @@ def command(*argv: str, terminal: bool = False) -> Iterator[Process]:
 
 def gone(pid: int) -> bool:
     """Whether a process ends within the bound."""
-    deadline_s = time.monotonic() + BOUND_S
-    while time.monotonic() < deadline_s:
+
+    def ended() -> bool:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
+            return True
+        return False
+
+    return until(ended)
+
+
+def until(true: Callable[[], bool]) -> bool:
+    """Whether something holds within the bound."""
+    deadline_s = time.monotonic() + BOUND_S
+    while time.monotonic() < deadline_s:
+        if true():
             return True
         time.sleep(0.01)
     return False

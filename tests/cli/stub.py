@@ -53,6 +53,7 @@ class Stub:
     refuses_delete: bool = False
     hangs_delete: bool = False
     hangs_log: bool = False
+    holds: dict[str, threading.Event] = field(default_factory=dict)  # method -> its answers wait for this
     answer: tuple[int, JsonObject] = (200, {})
     log: str = ""
     key: str | None = None
@@ -146,6 +147,9 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else {}
         self.server.stub.asked.append((self.command, self.path, body))
+        held = self.server.stub.holds.get(self.command)
+        while held is not None and not held.wait(0.02) and not self.server.stub.closing.is_set():
+            pass
         return self.path.partition("?")[0]
 
     def _allowed(self) -> bool:

@@ -1,7 +1,9 @@
 """Ctrl-C, with real processes: a launch asks once and then cancels, an answer stops, a followed log ends."""
 
-from slipway.commands.waiting import QUESTION
-from tests.cli.process import command
+import threading
+
+from slipway.commands.interrupts import QUESTION
+from tests.cli.process import command, until
 from tests.cli.stub import Stub, delta, model
 
 
@@ -53,6 +55,54 @@ def test_a_third_ctrl_c_does_not_wait_for_the_cancel(stub: Stub) -> None:
         launch.wait_for("Cancelling")
         launch.interrupt()
         assert launch.end() == 130
+        assert "the server was told to cancel the launch of pilot" in launch.text
+        assert "`slipway terminate pilot`" in launch.text
+        assert "Traceback" not in launch.text
+    assert len(stub.bodies("DELETE", "/v1/models/pilot")) == 1
+
+
+def test_ctrl_c_is_answered_while_the_server_is_not_answering(stub: Stub) -> None:
+    stub.states["pilot"] = [model(phase="starting")]
+    stub.holds["GET"] = threading.Event()
+    with command("launch", "-n", "pilot") as launch:
+        assert until(lambda: bool(stub.bodies("GET", "/v1/models/pilot")))
+        launch.interrupt()
+        launch.wait_for(QUESTION)
+        launch.interrupt()
+        assert launch.end() == 130
+        assert "the launch of pilot is cancelled" in launch.text
+    assert stub.states == {}
+
+
+def test_a_launch_cancelled_while_it_is_planned_is_ended_once_it_has_a_uid(stub: Stub) -> None:
+    stub.states["pilot"] = [model(phase="starting")]
+    stub.holds["POST"] = threading.Event()
+    with command("launch", "-n", "pilot") as launch:
+        assert until(lambda: bool(stub.bodies("POST", "/v1/models")))
+        launch.interrupt()
+        launch.wait_for(QUESTION)
+        launch.interrupt()
+        launch.wait_for("Cancelling")
+        assert not stub.bodies("DELETE", "/v1/models/pilot")
+        stub.holds["POST"].set()
+        assert launch.end() == 130
+        assert "the launch of pilot is cancelled" in launch.text
+    assert stub.states == {}
+
+
+def test_a_third_ctrl_c_while_a_launch_is_planned_tells_what_may_be_running(stub: Stub) -> None:
+    stub.holds["POST"] = threading.Event()
+    with command("launch", "-n", "pilot", "--model-uid", "mine") as launch:
+        assert until(lambda: bool(stub.bodies("POST", "/v1/models")))
+        launch.interrupt()
+        launch.wait_for(QUESTION)
+        launch.interrupt()
+        launch.wait_for("Cancelling")
+        launch.interrupt()
+        assert launch.end() == 130
+        assert (
+            "may go on with it: `slipway list` shows whether it does, `slipway terminate mine` ends it" in launch.text
+        )
         assert "Traceback" not in launch.text
 
 
@@ -90,8 +140,13 @@ def test_ctrl_c_stops_an_answer_and_the_talk_goes_on(stub: Stub) -> None:
 def test_ctrl_c_at_the_prompt_ends_the_talk(stub: Stub) -> None:
     stub.states["pilot"] = [model()]
     with command("chat", terminal=True) as chat:
+
+        def interrupted() -> bool:
+            chat.interrupt()  # more than once: readline misses one that comes between its prompt and its wait
+            return chat.ends_within(1.0)
+
         chat.wait_for("> ")
-        chat.interrupt()
+        assert until(interrupted)
         assert chat.end() == 130
         assert "Traceback" not in chat.text
 

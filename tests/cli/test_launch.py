@@ -92,6 +92,32 @@ def test_a_launch_that_is_refused(
     assert capsys.readouterr().err == f"slipway: {body['error']['message']}\n"
 
 
+def replicas(*each: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return model(replica=2, replicas=[{"replica": f"pilot-{n}", **one} for n, one in enumerate(each)], **more)
+
+
+READY, STARTING = {"phase": "ready"}, {"phase": "starting"}
+
+
+def test_every_replica_is_waited_for(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+    stub.states["pilot"] = [replicas(READY, STARTING), replicas(READY, READY)]
+    assert main(["launch", "-n", "pilot", "--replica", "2"]) == 0
+    told = capsys.readouterr()
+    assert told.err == "pilot: 1 of 2 replicas ready\n"
+    assert told.out.splitlines()[0].endswith("(llama.cpp, ggufv2, q8_0, 2 of 2 replicas)")
+
+
+def test_a_replica_that_fails_is_named(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+    stub.states["pilot"] = [
+        replicas(READY, STARTING),
+        replicas(READY, {"phase": "failed", "cause": "it ran out of memory"}),
+    ]
+    assert main(["launch", "-n", "pilot", "--replica", "2"]) == 0
+    first, warning, *_ = capsys.readouterr().out.splitlines()
+    assert first.endswith("1 of 2 replicas)")
+    assert warning == "  warning: pilot-1 failed: it ran out of memory"
+
+
 def test_a_model_terminated_while_it_launches(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
     stub.states["pilot"] = [model(phase="starting"), None]
     assert main(["launch", "-n", "pilot"]) == 1

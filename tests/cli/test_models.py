@@ -1,12 +1,14 @@
 """`slipway list`, `terminate`, `logs`."""
 
 import json
+import threading
 
 import pytest
 
 from slipway.cli import main
 from slipway.client import remote_model
 from slipway.commands.models import models_text
+from tests.cli.process import command
 from tests.cli.stub import Stub, model
 
 
@@ -64,6 +66,16 @@ def test_terminate_tells_what_it_ended(stub: Stub, capsys: pytest.CaptureFixture
     stub.states = {"pilot": [model(phase="starting")]}
     assert main(["terminate", "pilot"]) == 0
     assert capsys.readouterr().out == "pilot is terminated: it was starting\n"
+
+
+def test_an_end_that_takes_long_is_announced(stub: Stub) -> None:
+    stub.states = {"pilot": [model()]}
+    stub.holds["DELETE"] = threading.Event()
+    with command("terminate", "pilot") as terminate:
+        terminate.wait_for("ending pilot …\n")
+        stub.holds["DELETE"].set()
+        assert terminate.end() == 0
+        assert terminate.text == "ending pilot …\npilot is terminated\n"
 
 
 def test_terminate_what_is_not_there(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from slipway.cli import main
 from slipway.commands import own_server
 from slipway.commands.own_server import own_server as open_server
 from slipway.commands.own_server import serve_argv
@@ -61,6 +62,18 @@ def test_one_that_does_not_start_tells_why(settings: Settings, tmp_path: Path) -
     assert told.startswith("the server of this chat ended with exit code 1:")
     assert "  | the catalogue cannot be read" in told
     assert "an older line" not in told
+
+
+@pytest.mark.parametrize("home", ["/proc/nope", "/dev/null"])
+def test_a_home_that_cannot_be_used_is_a_sentence(
+    home: str, free_port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLIPWAY_HOME", home)
+    monkeypatch.setenv("SLIPWAY_PORT", str(free_port))
+    assert main(["chat", "--prompt", "hi"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"slipway: the home directory {home} cannot be used (")
+    assert "SLIPWAY_HOME" in told
 
 
 def test_it_listens_to_this_machine_alone_and_ends_with_its_parent() -> None:

@@ -110,6 +110,10 @@ async def test_keys_guard_all_but_the_open_paths(engine: Engine, settings: Setti
         assert len((await engine.record())["requests"]) == before
         gateway.session.headers["Authorization"] = "Bearer k1"
         await gateway.error_free({"model": "tiny"})
+        for method in ("GET", "POST"):
+            async with gateway.session.request(method, gateway.url + "/x", json={"model": "tiny"}) as response:
+                assert response.status == 404
+                assert error_in(await response.json())["code"] == "path_not_found"
 
 
 async def test_rebound_names_and_foreign_origins_are_refused(engine: Engine, settings: Settings) -> None:

@@ -144,7 +144,7 @@ async def test_model_is_described(gateway: Gateway) -> None:
         },
         "progress": None,
         "failure": None,
-        "replicas": [{"replica": "tiny-0", "phase": "pending", "pid": None, "restarts": 0, "log": None}],
+        "replicas": [{"replica": "tiny-0", "phase": "pending", "pid": None, "restarts": 0, "log": None, "cause": None}],
         "reasons": [],
         "warnings": [],
     }

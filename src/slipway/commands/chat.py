@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from slipway.client import Client, RemoteModel
 from slipway.commands.conversation import HELP, Conversation, Speaker, continue_texts, converse, tell
+from slipway.commands.interrupts import Interrupts
 from slipway.commands.own_server import server_for
 from slipway.commands.parser import Parser, add_endpoint, boolean, positive
 from slipway.commands.progress import Display
-from slipway.commands.waiting import Interrupts, failure_of, wait_ready
+from slipway.commands.waiting import failure_of, start, wait_ready
 from slipway.deployment import Phase
 from slipway.errors import BadRequest
 
@@ -55,16 +56,18 @@ def run_generate(args: argparse.Namespace) -> int:
 
 def ready_model(client: Client, uid: str | None, name: str | None) -> RemoteModel:
     """The deployment to talk with, once it is ready; launched if it is asked for by name and there is none."""
-    with Interrupts() as interrupts:
-        model = client.model(uid) if uid else _deployed(client, name or DEFAULT_MODEL)
-        if model is None:
-            name = name or DEFAULT_MODEL
-            launched = client.launch({"model_name": name})
-            print(f"launching {launched}; it stays as long as the server does", file=sys.stderr)
-            return wait_ready(client, launched, Display(), interrupts)
-        if model.phase is Phase.FAILED:
-            raise failure_of(model)
-        return model if model.phase is Phase.READY else wait_ready(client, model.uid, Display(), interrupts)
+    model = client.model(uid) if uid else _deployed(client, name or DEFAULT_MODEL)
+    if model is not None and model.phase is Phase.READY:
+        return model
+    if model is not None and model.phase is Phase.FAILED:
+        raise failure_of(model)
+    screen = Display()
+    with Interrupts(screen.say) as interrupts:
+        if model is not None:
+            return wait_ready(client, model.uid, screen, interrupts)
+        launched = start(client, {"model_name": name or DEFAULT_MODEL}, interrupts)
+        print(f"launching {launched}; it stays as long as the server does", file=sys.stderr)
+        return wait_ready(client, launched, screen, interrupts)
 
 
 def _deployed(client: Client, name: str) -> RemoteModel | None:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from slipway.client import Client, RemoteModel
+from slipway.commands.interrupts import Interrupts
 from slipway.commands.parser import Parser, add_endpoint, add_model_type, client_of
 from slipway.commands.progress import Display, duration
-from slipway.commands.waiting import Interrupts, wait_ready
+from slipway.commands.waiting import settled, start, wait_ready
+from slipway.deployment import Phase
 from slipway.errors import BadRequest
 from slipway.parameters import PARAMETERS, LaunchRequest, request_from
 
@@ -39,14 +41,15 @@ def run(args: argparse.Namespace, parser: Parser) -> int:
         return print_plan(request, as_json=args.json)
     client = client_of(args)
     began_s = time.monotonic()
-    with Interrupts() as interrupts:
-        uid = client.launch(body_of(request))
+    screen = Display()
+    with Interrupts(screen.say) as interrupts:
+        uid = start(client, body_of(request), interrupts)
         if args.no_wait:
             print(
                 json.dumps({"model_uid": uid}) if args.json else f"{uid} is launching; `slipway list` tells its phase"
             )
             return 0
-        model = wait_ready(client, uid, Display(), interrupts)
+        model = wait_ready(client, uid, screen, interrupts, until=settled)
     print(json.dumps(model.raw, indent=2) if args.json else usage(model, client, time.monotonic() - began_s))
     return 0
 
@@ -91,10 +94,11 @@ def body_of(request: LaunchRequest) -> dict[str, Any]:
 
 def usage(model: RemoteModel, client: Client, took_s: float) -> str:
     """What to do with a model that has just become ready."""
-    what = ", ".join(part for part in (model.engine, model.format, model.quantization) if part)
+    count = f"{model.ready_replicas} of {model.replicas} replicas" if model.replicas > 1 and model.members else ""
+    what = ", ".join(part for part in (model.engine, model.format, model.quantization, count) if part)
     lines = [f"{model.uid} is ready after {duration(took_s)} ({what})"]
     lines += [f"  {reason}" for reason in model.reasons]
-    lines += [f"  warning: {warning}" for warning in model.warnings]
+    lines += [f"  warning: {warning}" for warning in (*_failures(model), *model.warnings)]
     talk = "chat" if _chats(model) else "generate"
     lines += [
         f"  talk:  slipway {talk} --model-uid {model.uid}",
@@ -113,6 +117,11 @@ def curl_line(model: RemoteModel, client: Client) -> str:
     else:
         path, body = "completions", {"model": model.uid, "prompt": "Once upon a time", "max_tokens": 32}
     return f"curl {client.endpoint}/v1/{path} {key}-H 'Content-Type: application/json' -d '{json.dumps(body)}'"
+
+
+def _failures(model: RemoteModel) -> list[str]:
+    failed = [each for each in model.members if each.phase is Phase.FAILED]
+    return [f"{each.name} failed: {each.cause or model.cause or 'no cause is known'}" for each in failed]
 
 
 def _chats(model: RemoteModel) -> bool:

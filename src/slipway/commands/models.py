@@ -3,15 +3,17 @@
 import argparse
 import json
 import sys
+import threading
 import time
 
-from slipway.client import RemoteModel
+from slipway.client import Client, RemoteModel
 from slipway.commands.parser import Parser, add_endpoint, client_of, positive
 from slipway.commands.progress import duration
 from slipway.commands.table import table
 from slipway.deployment import Phase
 from slipway.errors import BadRequest
 
+_QUIET_S = 1.0  # an end that takes longer is announced
 _HEADERS = ("UID", "MODEL", "ENGINE", "FORMAT", "SIZE", "QUANTIZATION", "PHASE", "SINCE", "REPLICAS")
 
 
@@ -48,7 +50,7 @@ def run_terminate(args: argparse.Namespace) -> int:
     uid = _uid(args)
     client = client_of(args)
     model = client.model(uid)
-    client.terminate(uid)
+    _terminate(client, uid)
     print(f"{uid} is terminated" + (f": it was {model.phase}" if model.phase is not Phase.READY else ""))
     return 0
 
@@ -68,6 +70,16 @@ def models_text(models: tuple[RemoteModel, ...], now: float) -> str:
         f"{model.uid} failed: {model.cause or 'no cause is known'}" for model in models if model.phase is Phase.FAILED
     ]
     return "\n".join((table(_HEADERS, (_row(model, now) for model in models)), *causes))
+
+
+def _terminate(client: Client, uid: str) -> None:
+    notice = threading.Timer(_QUIET_S, lambda: print(f"ending {uid} …", file=sys.stderr, flush=True))
+    notice.daemon = True
+    notice.start()
+    try:
+        client.terminate(uid)
+    finally:
+        notice.cancel()
 
 
 def _row(model: RemoteModel, now: float) -> tuple[str, ...]:

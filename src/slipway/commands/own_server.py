@@ -15,6 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 from slipway.client import Client
+from slipway.commands.home import check_home
 from slipway.commands.parser import client_of
 from slipway.errors import SlipwayError
 from slipway.settings import Settings, load_settings
@@ -44,10 +45,10 @@ def serve_argv(port: int) -> list[str]:
 @contextmanager
 def own_server(settings: Settings, argv_for: Callable[[int], list[str]] = serve_argv) -> Iterator[Client]:
     """A server on a free port, for us alone: it has a key nobody else knows. Its end is awaited."""
+    check_home(settings)
     key = secrets.token_urlsafe(24)
     port = _free_port()
     log = settings.logs / "chat-server.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
     environ = {**os.environ, "SLIPWAY_API_KEYS": key}
     with log.open("ab") as output:
         began_at = output.tell()

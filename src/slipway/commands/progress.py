@@ -20,7 +20,7 @@ def phase_line(model: RemoteModel, elapsed_s: float, bytes_per_s: float | None =
         Phase.PENDING: "waiting for its turn",
         Phase.STARTING: f"starting {model.engine}".rstrip(),
         Phase.STOPPING: "stopping",
-        Phase.READY: "ready",
+        Phase.READY: f"{model.ready_replicas} of {model.replicas} replicas ready" if model.replicas > 1 else "ready",
         Phase.FAILED: f"failed: {model.cause or 'no cause is known'}",
     }
     return f"{model.uid}: {doing[model.phase]}, {duration(elapsed_s)}"

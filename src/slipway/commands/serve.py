@@ -4,12 +4,15 @@ import argparse
 import logging
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slipway.commands.home import check_home
 from slipway.commands.parser import Parser
 from slipway.deployment import Plan
 from slipway.parameters import LaunchRequest
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from slipway.control.controller import Controller
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+_THREADS_S = 0.5  # what threads get to end in, once all is closed
 
 
 def add_serve(parser: Parser) -> None:
@@ -37,10 +41,12 @@ def run(args: argparse.Namespace) -> int:
     from slipway.server import serve  # lazy: the gateway takes 0.3 s, and `serve --help` needs none of it
 
     settings = settings_of(args)
-    logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    check_home(settings)
+    set_up_log(args.log_level)
     if args.stop_on_eof:
         threading.Thread(target=_stop_on_eof, daemon=True).start()
     serve(settings, lambda: _open_controller(settings))
+    _leave_stuck_threads()
     return 0
 
 
@@ -48,6 +54,13 @@ def settings_of(args: argparse.Namespace) -> Settings:
     """The environment's settings with the flags that were given put over them."""
     given = {"host": args.host, "port": args.port, "home": args.home and args.home.expanduser().absolute()}
     return replace(load_settings(), **{name: value for name, value in given.items() if value is not None})
+
+
+def set_up_log(level: str) -> None:
+    """Slipway's own log on stderr from ``level`` on; of the libraries below it only what goes wrong."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("slipway").setLevel(level.upper())
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # it sets its own logger up, when it is imported
 
 
 async def _open_controller(settings: Settings) -> "Controller":
@@ -68,6 +81,18 @@ async def _open_controller(settings: Settings) -> "Controller":
         return fetch(location, settings.models, progress, settings.offline, cancel)
 
     return await Controller(plan_here, LocalFleet(settings.logs, fetch_here)).__aenter__()
+
+
+def _leave_stuck_threads() -> None:
+    """End the process here if threads still wait, for a hub say: the interpreter's own end would wait for them."""
+    deadline_s = time.monotonic() + _THREADS_S
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(deadline_s - time.monotonic(), 0))
+            if thread.is_alive():
+                logging.shutdown()
+                sys.stdout.flush()
+                os._exit(0)
 
 
 def _stop_on_eof() -> None:

@@ -1,15 +1,16 @@
 """What operators ask: health, metrics, logs of engines."""
 
 import asyncio
-from collections import deque
+import re
 from pathlib import Path
 
 import slipway
 from slipway.control.reconcile import Status
 from slipway.errors import BadRequest, NotFound
 from slipway.gateway.control import Control
-from slipway.gateway.exchange import TEXT, Exchange, parse_flag
+from slipway.gateway.exchange import TEXT, Exchange, Waits, parse_flag
 from slipway.gateway.metrics import Metrics
+from slipway.runtime.engine_log import read_tail
 
 LINES_LIMIT = 100_000
 FOLLOW_PERIOD_S = 0.25
@@ -18,9 +19,10 @@ _CHUNK_BYTES = 256 * 1024
 
 
 class Admin:
-    def __init__(self, control: Control, metrics: Metrics) -> None:
+    def __init__(self, control: Control, metrics: Metrics, waits: Waits) -> None:
         self._control = control
         self._metrics = metrics
+        self._waits = waits
 
     async def health(self, exchange: Exchange) -> None:
         await exchange.respond_json({"status": "ok", "version": slipway.__version__})
@@ -34,7 +36,7 @@ class Admin:
         lines = _lines(query.get("lines", "200"))
         follow = parse_flag("follow", query.get("follow", "false"))
         path = _log_of(self._control.status(uid), query.get("replica"))
-        text, position = await asyncio.to_thread(_tail, path, lines)
+        text, position = await asyncio.to_thread(read_tail, path, lines) if path else (b"", 0)
         if not follow:
             await exchange.respond(200, text, TEXT)
             return
@@ -42,11 +44,13 @@ class Admin:
         exchange.leave_when_client_does()
         await exchange.begin(200, TEXT)
         await exchange.write(text)
-        await self._follow(exchange, uid, path, position)
+        with self._waits.joined():
+            await self._follow(exchange, uid, query.get("replica"), position)
 
-    async def _follow(self, exchange: Exchange, uid: str, path: Path | None, position: int) -> None:
+    async def _follow(self, exchange: Exchange, uid: str, replica: str | None, position: int) -> None:
+        path: Path | None = None
         while self._exists(uid):
-            path = path or _log_of(self._control.status(uid), None)
+            path = path or _log_of(self._control.status(uid), replica)
             text, position = await asyncio.to_thread(_added, path, position)
             if text:
                 await exchange.write(text)
@@ -60,7 +64,7 @@ class Admin:
 
 
 def _lines(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > LINES_LIMIT:
+    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) > LINES_LIMIT:
         raise BadRequest(f"lines is {text!r}: give a number up to {LINES_LIMIT}", param="lines")
     return int(text)
 
@@ -73,14 +77,6 @@ def _log_of(status: Status, replica: str | None) -> Path | None:
     if replica not in names:
         raise NotFound(f"no replica named {replica!r}; there are: {', '.join(names) or 'none yet'}", param="replica")
     return status.observations[names.index(replica)].log_path
-
-
-def _tail(path: Path | None, lines: int) -> tuple[bytes, int]:
-    """The last lines of a file and the position after them."""
-    if path is None or not path.is_file():
-        return b"", 0
-    with path.open("rb") as file:
-        return b"".join(deque(file, maxlen=lines)), file.tell()
 
 
 def _added(path: Path | None, position: int) -> tuple[bytes, int]:

@@ -11,7 +11,7 @@ from slipway.errors import MethodNotAllowed, NotFound, SlipwayError
 from slipway.gateway.admin import Admin
 from slipway.gateway.auth import Gate
 from slipway.gateway.control import Control
-from slipway.gateway.exchange import ClientGone, Exchange, Receive, Scope, Send, stopping
+from slipway.gateway.exchange import ClientGone, Exchange, Receive, Scope, Send, Waits, stopping
 from slipway.gateway.metrics import Metrics
 from slipway.gateway.openai import RELAYED_PATHS
 from slipway.gateway.proxy import Relay
@@ -37,7 +37,9 @@ class Gateway:
         self._metrics = Metrics(lambda: (status.phase for status in control.statuses()))
         self._relay = Relay(control, self._metrics)
         self._request_ids = map(f"req-{os.urandom(6).hex()}-%x".__mod__, itertools.count(1))
-        admin, launches = Admin(control, self._metrics), LaunchApi(control, settings, self._gate)
+        self._waits = Waits()
+        admin = Admin(control, self._metrics, self._waits)
+        launches = LaunchApi(control, settings, self._gate, self._waits)
         self._exact: Mapping[str, Mapping[str, Handler]] = {
             **{path: {"POST": self._relay} for path in RELAYED_PATHS},
             "/health": {"GET": admin.health},
@@ -51,6 +53,10 @@ class Gateway:
             "progress": {"GET": launches.progress},
             "cancel": {"POST": launches.terminate},
         }
+
+    def end_waits(self) -> None:
+        """End the requests that would hold up a stop for nothing: launches waited for, logs followed."""
+        self._waits.end()
 
     async def close(self) -> None:
         await self._relay.close()

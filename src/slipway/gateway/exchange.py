@@ -1,10 +1,11 @@
 """One HTTP exchange over ASGI: the request as it is read, the response as it is sent. Knows nothing of engines."""
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, MutableMapping
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from slipway.errors import BadRequest, MethodNotAllowed, NotReady, SlipwayError, TooLarge, Unauthorized
@@ -167,19 +168,42 @@ class Exchange:
         await self.respond(200, json.dumps(value, ensure_ascii=False).encode())
 
     async def fail(self, error: SlipwayError) -> None:
-        """Answer with the error's status and OpenAI's error object.
-
-        ``detail`` repeats the message outside of it: Xinference's clients look for it there.
-        """
+        """Answer with the error's status and OpenAI's error object."""
         extra = []
-        if error.http_status == NotReady.http_status:
+        if isinstance(error, NotReady):  # not DoesNotFit, a 503 too: waiting a little does not make it fit
             extra.append((b"retry-after", b"%d" % RETRY_AFTER_S))
         if isinstance(error, Unauthorized):
             extra.append((b"www-authenticate", b"Bearer"))
         if isinstance(error, MethodNotAllowed):
             extra.append((b"allow", error.allowed.encode()))
-        body = json.dumps(error.as_object() | {"detail": error.message}, ensure_ascii=False)
-        await self.respond(error.http_status, body.encode("utf-8", "replace"), headers=extra)
+        await self.respond(error.http_status, error_body(error), headers=extra)
+
+
+def error_body(error: SlipwayError) -> bytes:
+    """OpenAI's error object. ``detail`` repeats the message outside of it: Xinference's clients look for it there."""
+    body = json.dumps(error.as_object() | {"detail": error.message}, ensure_ascii=False)
+    return body.encode("utf-8", "replace")
+
+
+class Waits:
+    """The requests that wait for a launch or a log rather than for tokens: a server that stops ends them first."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @contextlib.contextmanager
+    def joined(self) -> Iterator[None]:
+        """The task that enters may be cancelled by ``end`` until it leaves."""
+        task = cast(asyncio.Task[Any], asyncio.current_task())
+        self._tasks.add(task)
+        try:
+            yield
+        finally:
+            self._tasks.discard(task)
+
+    def end(self) -> None:
+        for task in self._tasks:
+            task.cancel("the server is stopping")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -188,8 +212,10 @@ def parse_object(body: bytes) -> dict[str, Any]:
         value = json.loads(body)
     except json.JSONDecodeError as error:
         raise BadRequest(f"the body is not JSON: {error}", code="invalid_json") from None
-    except (UnicodeDecodeError, RecursionError):
-        raise BadRequest("the body is not JSON in UTF-8, or is nested too deep", code="invalid_json") from None
+    except (ValueError, RecursionError):  # other than UTF-8, nested too deep, a number of thousands of digits
+        raise BadRequest(
+            "the body is not JSON in UTF-8, or is too deep or its numbers too long", code="invalid_json"
+        ) from None
     if not isinstance(value, dict):
         raise BadRequest("the body is not a JSON object: send {…}", code="invalid_json")
     return value

@@ -16,6 +16,7 @@ RELAYED_PATHS = ("/v1/chat/completions", "/v1/completions")
 
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 _HELD_LIMIT_BYTES = 1024**2
+_SEAM_BYTES = 3  # one less than the longest of _EVENT_ENDS
 _TYPES = {429: "rate_limit_error", 404: "not_found_error", 413: "invalid_request_error"}
 _ADDRESS = re.compile(r"\b(?:https?://)?(?:127(?:\.\d{1,3}){3}|localhost|0\.0\.0\.0|\[::1?\]):\d{2,5}\S*")
 _TOO_LONG = re.compile(r"maximum context length|exceeds? the (?:available )?context size|context_length_exceeded", re.I)
@@ -136,32 +137,41 @@ class EventStream:
     Feeding returns the bytes that may go out now: nearly always the very ones that came in.
     """
 
-    __slots__ = ("_held", "tail")
+    __slots__ = ("_held", "_held_bytes", "_seam", "tail")
 
     def __init__(self) -> None:
-        self._held = b""
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._seam = b""  # the last held bytes, in which the end of an event may begin
         self.tail = b""  # the last bytes let out, a few events at most
 
     def feed(self, chunk: bytes) -> bytes:
-        if self._held:
-            chunk = self._held + chunk
-            self._held = b""
-        if not chunk.endswith(_EVENT_ENDS):
-            chunk = self._hold(chunk)
+        if self._held or not chunk.endswith(_EVENT_ENDS):
+            chunk = self._whole_events(chunk)
         self.tail = chunk if len(chunk) > 1024 else self.tail[-2048:] + chunk
         return chunk
 
-    def _hold(self, chunk: bytes) -> bytes:
-        end = max((at + len(mark) for mark in _EVENT_ENDS if (at := chunk.rfind(mark)) >= 0), default=0)
-        if len(chunk) - end > _HELD_LIMIT_BYTES:
-            return chunk
-        self._held = chunk[end:]
-        return chunk[:end]
+    def _whole_events(self, chunk: bytes) -> bytes:
+        """Hold what follows the last end of an event; only new bytes are searched, however much is held."""
+        joined = self._seam + chunk
+        end = max((at + len(mark) for mark in _EVENT_ENDS if (at := joined.rfind(mark)) >= 0), default=0)
+        cut = max(0, end - len(self._seam))
+        if self._held_bytes + len(chunk) - cut > _HELD_LIMIT_BYTES:
+            cut = len(chunk)
+        out = b"".join((*self._held, chunk[:cut])) if cut else b""
+        if cut:
+            self._held, self._held_bytes, joined = [], 0, chunk[cut:]
+        if cut < len(chunk):
+            self._held.append(chunk[cut:])
+            self._held_bytes += len(chunk) - cut
+        self._seam = joined[-_SEAM_BYTES:]
+        return out
 
     def end(self) -> bytes:
         """The engine closed the stream: what is still to be let out, if that makes it whole."""
-        self.tail += self._held
-        return self._held if self.whole else b""
+        held = b"".join(self._held)
+        self.tail += held
+        return held if self.whole else b""
 
     @property
     def whole(self) -> bool:

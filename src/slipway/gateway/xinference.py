@@ -5,21 +5,26 @@ A launch goes on when the client that asked for it leaves, as Xinference's does:
 
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
 from slipway.control.reconcile import Status, replica_phase
 from slipway.deployment import Failure, Observation, Phase
 from slipway.gateway.auth import Gate
 from slipway.gateway.control import Control
-from slipway.gateway.exchange import Exchange, parse_flag
+from slipway.gateway.exchange import Exchange, Waits, parse_flag
 from slipway.parameters import request_from
 from slipway.settings import Settings
 
+_HTTP_PORT = 80
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared, not bound
+
 
 class LaunchApi:
-    def __init__(self, control: Control, settings: Settings, gate: Gate) -> None:
+    def __init__(self, control: Control, settings: Settings, gate: Gate, waits: Waits) -> None:
         self._control = control
+        self._settings = settings
         self._gate = gate
-        self._address = f"{settings.host}:{settings.port}"
+        self._waits = waits
 
     async def cluster_auth(self, exchange: Exchange) -> None:
         """What Xinference's client asks first: whether it has to send a key."""
@@ -28,19 +33,25 @@ class LaunchApi:
     async def list_models(self, exchange: Exchange) -> None:
         everything = parse_flag("all", exchange.query().get("all", "false"))
         found = [each for each in self._control.statuses() if everything or each.phase is Phase.READY]
-        await exchange.respond_json({"object": "list", "data": [self._described(each) for each in found]})
+        here = {"address": address_for(exchange, self._settings)}
+        await exchange.respond_json({"object": "list", "data": [describe(each) | here for each in found]})
 
     async def get_model(self, exchange: Exchange, uid: str) -> None:
-        await exchange.respond_json(self._described(self._control.status(uid)))
+        here = {"address": address_for(exchange, self._settings)}
+        await exchange.respond_json(describe(self._control.status(uid)) | here)
 
     async def launch(self, exchange: Exchange) -> None:
-        """Answers when the model is ready, or at once with wait_ready=false in the query or the body."""
+        """Answers when the model is ready, or at once with wait_ready=false in the query or the body.
+
+        Ready is what answers: with one ready replica a model does, whatever its other replicas still do.
+        """
         values = await exchange.json_object()
         wait = exchange.query().get("wait_ready", values.get("wait_ready"))
         waits = wait is None or parse_flag("wait_ready", wait)
-        deployment = await self._control.launch(request_from(values))
-        if waits:
-            await self._control.wait_ready(deployment.uid)
+        with self._waits.joined():
+            deployment = await self._control.launch(request_from(values))
+            if waits:
+                await self._control.wait_ready(deployment.uid)
         await exchange.respond_json({"model_uid": deployment.uid})
 
     async def terminate(self, exchange: Exchange, uid: str) -> None:
@@ -51,8 +62,22 @@ class LaunchApi:
     async def progress(self, exchange: Exchange, uid: str) -> None:
         await exchange.respond_json({"progress": _share_done(self._control.status(uid))})
 
-    def _described(self, status: Status) -> dict[str, Any]:
-        return describe(status) | {"address": self._address}
+
+def address_for(exchange: Exchange, settings: Settings) -> str:
+    """``host:port`` of this gateway, for the client that asks: where it listens on every address, the one asked."""
+    host, port = settings.host, settings.port
+    if host in _WILDCARDS:
+        host, port = _asked(exchange.header(b"host") or b"") or (_WILDCARDS[host], port)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _asked(header: bytes) -> tuple[str, int] | None:
+    """Name and port in a Host header; None where it has no readable name."""
+    try:
+        parts = urlsplit("//" + header.decode("ascii"))
+        return (parts.hostname, parts.port or _HTTP_PORT) if parts.hostname else None
+    except ValueError:
+        return None
 
 
 def describe(status: Status) -> dict[str, Any]:
@@ -132,5 +157,6 @@ def _replica(observation: Observation) -> dict[str, Any]:
         "phase": str(replica_phase(observation)),
         "pid": observation.pid,
         "restarts": observation.restarts,
+        "cause": None if observation.failure is None else observation.failure.cause,
         "log": None if observation.log_path is None else str(observation.log_path),
     }

@@ -35,17 +35,22 @@ def trim_log(path: Path, limit_bytes: int = LIMIT_BYTES) -> None:
 
 def log_tail(path: Path, lines: int) -> tuple[str, ...]:
     """The last ``lines`` lines; empty if there is no log."""
+    return tuple(read_tail(path, lines)[0].decode(errors="replace").splitlines())
+
+
+def read_tail(path: Path, lines: int) -> tuple[bytes, int]:
+    """The last ``lines`` lines as they stand, and the position after them; nothing if there is no log."""
+    data = b""
     try:
         with path.open("rb") as log:
-            start = log.seek(0, os.SEEK_END)
-            data = b""
+            end = start = log.seek(0, os.SEEK_END)
             while start > 0 and data.count(b"\n") <= lines:
                 size = min(_BLOCK_BYTES, start)
                 start = log.seek(start - size)
                 data = log.read(size) + data
     except OSError:
-        return ()
-    return tuple(data.decode(errors="replace").splitlines()[-lines:]) if lines > 0 else ()
+        return b"", 0
+    return b"".join(data.splitlines(keepends=True)[-lines:] if lines > 0 else ()), end
 
 
 def _aside(path: Path) -> Path:
