@@ -20,6 +20,7 @@ from pathlib import Path
 
 from bench.relay_servers import MODEL
 from bench.table import Row, markdown, median
+from slipway.runtime.ports import free_port
 
 _LIMIT_S = 30.0
 _ROUNDS = 5
@@ -121,7 +122,7 @@ def _load(argv: list[str]) -> Load:
 
 @contextlib.contextmanager
 def _nginx(program: str, home: Path) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     config = home / "nginx.conf"
     config.write_text(_NGINX.format(home=home, port=port, answer=json.dumps(_ANSWER)))
     with _running([program, "-c", str(config)], lambda: _open(port)):
@@ -130,7 +131,7 @@ def _nginx(program: str, home: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _relay(kind: str, upstream: str) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     with _running([sys.executable, "-m", "bench.relay_servers", kind, str(port), upstream], lambda: _open(port)):
         asked = urllib.request.Request(url + _PATH, json.dumps(_REQUEST).encode())
@@ -157,12 +158,6 @@ def _running(argv: list[str], ready: Callable[[], bool]) -> Iterator[None]:
 def _open(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _program(name: str) -> str:

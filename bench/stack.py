@@ -82,7 +82,7 @@ def _engine_alone() -> Iterator[Target]:
     """The same engine, started with the argv of the same plan, with nothing in front of it."""
     from slipway.control.planner import load_context, plan
     from slipway.parameters import LaunchRequest
-    from slipway.runtime.process import free_port
+    from slipway.runtime.ports import free_port
     from slipway.settings import load_settings
 
     planned = plan(LaunchRequest("pilot", parallel=8), load_context(load_settings()))

@@ -56,7 +56,7 @@ def server(rounds: int = 7) -> list[Row]:
 @contextlib.contextmanager
 def running_server() -> Iterator[tuple[str, int, float]]:
     """A server on a free port with an empty home: its endpoint, pid and seconds from start to first answer."""
-    from slipway.runtime.process import free_port
+    from slipway.runtime.ports import free_port
 
     with tempfile.TemporaryDirectory() as home:
         port = free_port()

@@ -86,17 +86,15 @@ async def _serve(
 ) -> None:
     asyncio.get_running_loop().set_default_executor(_Threads())
     with _Signals() as signals:  # until all is closed: a second signal must not leave engines behind
-        control = await open_control()
-        app = create_app(control, settings)
-        try:
-            address = _shown(listener)
-            ready = f"Slipway {slipway.__version__} is ready at {address}"
+        async with contextlib.AsyncExitStack() as ending:  # each end is reached, whatever the one before raises
+            control = await open_control()
+            ending.push_async_callback(control.close)
+            app = create_app(control, settings)
+            ending.push_async_callback(app.close)
+            ready = f"Slipway {slipway.__version__} is ready at {_shown(listener)}"
             server = _Server(_config(app, grace_s), lambda: announce(ready), app.end_waits)
             signals.hand_to(server)
             await server.serve(sockets=[listener])
-        finally:
-            await app.close()
-            await control.close()
 
 
 def _config(app: Gateway, grace_s: int) -> uvicorn.Config:

@@ -65,6 +65,13 @@ def test_presses_too_quick_for_the_question_cancel(presses: int) -> None:
     assert screen.said == [QUESTION, "Cancelling…"]
 
 
+def test_a_launch_of_somebody_else_is_left_alone() -> None:
+    client, screen = Client(model(phase="fetching")), Screen(2)
+    with pytest.raises(Cancelled, match="pilot was launched by another command"), Interrupts(screen.say) as interrupts:
+        wait_ready(client, "pilot", screen, interrupts, owned=False)
+    assert client.ended == []
+
+
 def test_a_forced_end_is_bounded_and_tells_how_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "_FORCED_S", 0.05)
     client, screen = Client(model(phase="fetching"), hangs=True), Screen(3)

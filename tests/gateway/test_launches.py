@@ -203,6 +203,7 @@ async def test_log_tail(gateway: Gateway, log: Path) -> None:
     [
         ("logged/logs?lines=-1", 400),
         ("logged/logs?lines=1000000", 400),
+        ("logged/logs?lines=" + "9" * 5000, 400),
         ("logged/logs?follow=x", 400),
         ("logged/logs?replica=no", 404),
         ("nobody/logs", 404),

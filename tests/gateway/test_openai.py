@@ -82,3 +82,27 @@ def test_event_stream(chunks: list[bytes], let_out: bytes, whole: bool) -> None:
 def test_stream_without_events_is_not_held_back_for_ever() -> None:
     events = EventStream()
     assert sum(len(events.feed(b"x" * 65536)) for _ in range(100)) > 5_000_000
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n"])
+def test_events_cut_anywhere_come_out_whole_and_complete(size: int, end: bytes) -> None:
+    whole = b"".join(b'data: {"n": %d}' % number + end for number in range(20)) + b"data: [DONE]" + end
+    events = EventStream()
+    out = [events.feed(whole[at : at + size]) for at in range(0, len(whole), size)]
+    assert b"".join(out) + events.end() == whole
+    assert events.whole
+    assert all(piece == b"" or piece.endswith(end) for piece in out)
+
+
+def test_an_event_in_many_pieces_is_held_and_let_out_as_one() -> None:
+    events = EventStream()
+    for _ in range(40_000):
+        assert events.feed(b"no end in this piece") == b""
+    assert events.feed(b"\n\n") == b"no end in this piece" * 40_000 + b"\n\n"
+
+
+def test_what_is_held_without_an_end_is_bounded() -> None:
+    events = EventStream()
+    out = b"".join(events.feed(b"x" * 60_000) for _ in range(40))
+    assert len(out) > 1024**2

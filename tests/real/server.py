@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slipway.runtime.process import free_port
+from slipway.runtime.ports import free_port
 
 LIMIT_S = 120.0
 BIN = Path(sys.executable).parent

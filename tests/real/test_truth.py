@@ -32,7 +32,7 @@ def is_right(row: dict[str, Any], message: dict[str, Any]) -> bool:
     if message.get("tool_calls"):
         return False
     if "schema" in row:
-        return parsed(text) == json.loads(row["answer"])
+        return bool(parsed(text) == json.loads(row["answer"]))
     return bool(text.strip() == row["answer"])
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.runtime.process import EngineProcess, free_port
+from slipway.runtime.ports import free_port
+from slipway.runtime.process import EngineProcess
 from slipway.types import Launch
 
 BOUND_S = 10

@@ -13,7 +13,7 @@ import pytest
 from slipway.control.reconcile import replica_phase
 from slipway.deployment import Phase, Plan
 from slipway.errors import EngineFailed, FetchFailed
-from slipway.runtime.process import free_port
+from slipway.runtime.ports import free_port
 from slipway.runtime.replica import Effects, Progress, Replica
 from slipway.types import Location
 from tests.plans import make_plan

@@ -64,7 +64,7 @@ def ready_model(client: Client, uid: str | None, name: str | None) -> RemoteMode
     screen = Display()
     with Interrupts(screen.say) as interrupts:
         if model is not None:
-            return wait_ready(client, model.uid, screen, interrupts)
+            return wait_ready(client, model.uid, screen, interrupts, owned=False)
         launched = start(client, {"model_name": name or DEFAULT_MODEL}, interrupts)
         print(f"launching {launched}; it stays as long as the server does", file=sys.stderr)
         return wait_ready(client, launched, screen, interrupts)

@@ -4,7 +4,6 @@ import argparse
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from slipway.client import Client
 from slipway.commands.home import check_home
 from slipway.commands.parser import client_of
 from slipway.errors import SlipwayError
+from slipway.runtime.ports import free_port
 from slipway.settings import Settings, load_settings
 
 _UP_S = 30.0
@@ -47,7 +47,7 @@ def own_server(settings: Settings, argv_for: Callable[[int], list[str]] = serve_
     """A server on a free port, for us alone: it has a key nobody else knows. Its end is awaited."""
     check_home(settings)
     key = secrets.token_urlsafe(24)
-    port = _free_port()
+    port = free_port()
     log = settings.logs / "chat-server.log"
     environ = {**os.environ, "SLIPWAY_API_KEYS": key}
     with log.open("ab") as output:
@@ -110,9 +110,3 @@ def _tail(log: Path, began_at: int) -> str:
         file.seek(began_at)
         lines = file.read().decode("utf-8", "replace").splitlines()
     return "\n".join(f"  | {line}" for line in lines[-15:])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        return int(probe.getsockname()[1])

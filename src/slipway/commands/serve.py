@@ -80,7 +80,9 @@ async def _open_controller(settings: Settings) -> "Controller":
     def fetch_here(location: Location, progress: Callable[[int, int | None], None], cancel: threading.Event) -> Path:
         return fetch(location, settings.models, progress, settings.offline, cancel)
 
-    return await Controller(plan_here, LocalFleet(settings.logs, fetch_here)).__aenter__()
+    controller = Controller(plan_here, LocalFleet(settings.logs, fetch_here))
+    controller.start()
+    return controller
 
 
 def _leave_stuck_threads() -> None:

@@ -67,8 +67,13 @@ def wait_ready(
     screen: Screen,
     interrupts: Interrupts,
     until: Callable[[RemoteModel], bool] = answers,
+    *,
+    owned: bool = True,
 ) -> RemoteModel:
-    """Return the model once it is ready. Raises EngineFailed, FetchFailed, Cancelled, or what the client raises."""
+    """Return the model once it is ready. Raises EngineFailed, FetchFailed, Cancelled, or what the client raises.
+
+    A launch that is not ``owned``, because somebody else asked for it, is left alone when the user stops waiting.
+    """
     began_s, phase = time.monotonic(), Phase.PENDING
     try:
         while (model := _polled(client, uid, interrupts)) is not None:
@@ -81,6 +86,8 @@ def wait_ready(
             interrupts.wait(presses=CANCEL, seconds=_POLL_S[now_s - began_s > _EAGER_S])
     finally:
         screen.clear()
+    if not owned:
+        raise Cancelled(f"{uid} was launched by another command and goes on launching")
     interrupts.say("Cancelling…")
     raise _cancelled(client, uid, interrupts)
 

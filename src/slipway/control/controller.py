@@ -23,7 +23,7 @@ Planner = Callable[[LaunchRequest, Load], Plan]  # blocking
 
 
 class Controller:
-    """Use as an async context manager: entering starts the owner task, leaving ends every replica."""
+    """`start` begins the work, `close` ends it and every replica; an async context manager does both."""
 
     def __init__(self, planner: Planner, fleet: Fleet, clock: Callable[[], float] = time.time) -> None:
         self.routes: Routes = {}
@@ -39,11 +39,15 @@ class Controller:
         self._closed = False
 
     async def __aenter__(self) -> "Controller":
-        self._owner = asyncio.create_task(self._run(), name="controller")
+        self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def start(self) -> None:
+        """Start the owner task; needs a running event loop."""
+        self._owner = asyncio.create_task(self._run(), name="controller")
 
     async def launch(self, request: LaunchRequest) -> Deployment:
         """Plan and take a launch; returns at once. A failed deployment of the same uid is replaced."""

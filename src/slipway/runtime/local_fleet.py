@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 
 from slipway.deployment import Observation, Plan
-from slipway.runtime.process import free_port
+from slipway.runtime.ports import free_port
 from slipway.runtime.replica import Effects, Fetch, Replica
 
 
