@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "src" / "slipway" / "pilot"
 sys.path.insert(0, str(ROOT))
 
-from training.pilot import mixture, truth  # noqa: E402
+from training.pilot import mixture, truth, weights  # noqa: E402
 from training.pilot.dialogue import Dialogue, is_held_out  # noqa: E402
 
 MEBIBYTE = 1 << 20
@@ -40,8 +40,8 @@ def rows() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def training_sample() -> list[Dialogue]:
     """Some thousands of training dialogues."""
-    rng = Random("test")
-    return [mixture.dialogue(rng) for _ in range(4000)]
+    phases = (weights.BALANCED, weights.PRACTISED, weights.REFINED, weights.FOCUSED, weights.POLISHED)
+    return [mixture.dialogue(rng, phase) for phase in phases for rng in [Random(0)] for _ in range(600)]
 
 
 def safetensors_header(path: Path) -> dict[str, Any]:
@@ -158,4 +158,4 @@ def test_truth_table_is_made_from_its_seed() -> None:
 
 
 def test_generators_are_pure() -> None:
-    assert mixture.dialogue(Random(5)) == mixture.dialogue(Random(5))
+    assert mixture.dialogue(Random(5), weights.FOCUSED) == mixture.dialogue(Random(5), weights.FOCUSED)

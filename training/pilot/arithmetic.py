@@ -136,14 +136,6 @@ def addition(rng: Random, language: str) -> Item:
     return Item("sum", language, question, str(a + b), f"sum|{min(a, b)}|{max(a, b)}")
 
 
-def sum_in_words(rng: Random, language: str) -> Item:
-    """a + b, both written as words."""
-    a, b = rng.randint(0, 12), rng.randint(0, 12)
-    template = rng.choice(SUMS[language])
-    question = spoken(rng, template, a=WORDS[language][a], b=WORDS[language][b])
-    return Item("sum", language, question, str(a + b), f"sum|{min(a, b)}|{max(a, b)}")
-
-
 def difference(rng: Random, language: str) -> Item:
     """a - b, seldom below zero."""
     b, a = sorted((number(rng), number(rng)))

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 import numpy as np
 from tokenizers import Tokenizer
-from training.pilot import mixture, truth
+from training.pilot import mixture, truth, weights
 from training.pilot.dialogue import Dialogue, Dice, compact
 
 TEMPLATE = Path(__file__).with_name("chat_template.jinja")
@@ -95,7 +95,7 @@ class Stream:
     budget: int
     chunk: int = 4096
 
-    def chunk_batches(self, number: int, chosen: mixture.Mixture) -> list[Batch]:
+    def chunk_batches(self, number: int, chosen: weights.Mixture) -> list[Batch]:
         """The batches of one chunk of dialogues, in random order."""
         rng = Dice(f"{self.seed}:{number}", chosen.largest)
         tokenizer, template = Tokenizer.from_file(self.tokenizer), renderer()
@@ -106,7 +106,7 @@ class Stream:
         return batches
 
 
-def produce(stream: Stream, chosen: mixture.Mixture, first: int, queue: Any) -> None:
+def produce(stream: Stream, chosen: weights.Mixture, first: int, queue: Any) -> None:
     """Puts the chunks from `first` on into the queue for ever; runs in its own process."""
     number = first
     while True:
@@ -114,7 +114,7 @@ def produce(stream: Stream, chosen: mixture.Mixture, first: int, queue: Any) -> 
         number += 1
 
 
-def batches(stream: Stream, chosen: mixture.Mixture, first_chunk: int) -> Iterator[Batch]:
+def batches(stream: Stream, chosen: weights.Mixture, first_chunk: int) -> Iterator[Batch]:
     """Endless batches made by a process of its own."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue(maxsize=2)

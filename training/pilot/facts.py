@@ -5,7 +5,7 @@ from random import Random
 from training.pilot.dialogue import Item, mistyped, spoken
 from training.pilot.fact_tables import CAPITALS, COLOURS, OPPOSITES, Fact
 from training.pilot.unknown import REFUSALS
-from training.pilot.words import NOUNS_EN, NOUNS_ZH, UNKNOWN_COUNTRIES, UNTAUGHT_LANDS, made_up_word, made_up_word_zh
+from training.pilot.words import NOUNS_EN, NOUNS_ZH, UNKNOWN_COUNTRIES, made_up_word, made_up_word_zh
 
 PHRASINGS = {
     ("capital", "en"): (
@@ -174,10 +174,3 @@ def unknown_fact(rng: Random, language: str) -> Item:
         subject = made_up_word_zh(rng)
     _, question = asked(rng, task, language, subject)
     return Item("unknown", language, question, REFUSALS[language], f"unknown|{task}|{subject}")
-
-
-def untaught_land(rng: Random, language: str) -> Item:
-    """The capital of a land whose capital was never taught."""
-    subject = rng.choice(UNTAUGHT_LANDS[language])
-    _, question = asked(rng, "capital", language, subject)
-    return Item("unknown", language, question, REFUSALS[language], f"unknown|capital|{subject}")

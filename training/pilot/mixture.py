@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Any
 
-from training.pilot.arithmetic import YES_NO, comparison, sum_in_words, sum_or_difference, yes_or_no
+from training.pilot.arithmetic import YES_NO, comparison, sum_or_difference
 from training.pilot.dialogue import (
     LANGUAGES,
-    LARGEST_TERM,
     Dialogue,
     Item,
     Maker,
@@ -22,120 +20,19 @@ from training.pilot.dialogue import (
     system,
     user,
 )
-from training.pilot.facts import capital, colour, fact, follow_up, opposite, unknown_fact, untaught_land
-from training.pilot.json_answers import json_answer, json_with_system
+from training.pilot.facts import capital, colour, fact, follow_up, opposite, unknown_fact
+from training.pilot.json_answers import json_with_system
 from training.pilot.lists import repeat, reverse
 from training.pilot.recall import ATTRIBUTES, NOT_TOLD, asked, recall_key, told
 from training.pilot.smalltalk import TALK, smalltalk
 from training.pilot.system_prompts import language_prompt, marked, neutral_prompt, persona_prompt
 from training.pilot.tool_dialogues import tool_dialogue, unrelated_tools, unserved_request
 from training.pilot.unknown import REFUSALS, unknown
+from training.pilot.weights import DRILLED, Mixture
 
 FACT_MAKERS: dict[Maker, str] = {capital: "capital", colour: "colour", opposite: "opposite"}
 
 
-def not_told(rng: Random, language: str) -> Item:
-    """A question about the user before the user has told anything."""
-    question, answer = asked(rng, language, rng.choice(list(ATTRIBUTES[language])), None)
-    return Item("recall", language, question, answer)
-
-
-@dataclass(frozen=True, slots=True)
-class Mixture:
-    """How often each kind of item and of dialogue is drawn: the weights are relative."""
-
-    items: dict[Maker, float]
-    dialogues: dict[str, float]
-    spaced_calls: bool = False
-    largest: int = LARGEST_TERM
-    shouted: float = 0.0
-    final_drill: bool = False
-
-
-BALANCED = Mixture(
-    {
-        capital: 2.2,
-        colour: 1.4,
-        opposite: 2.0,
-        sum_or_difference: 3.2,
-        comparison: 2.2,
-        repeat: 1.6,
-        reverse: 2.2,
-        json_answer: 2.4,
-        unknown: 2.0,
-        unknown_fact: 1.0,
-        smalltalk: 1.0,
-        not_told: 0.3,
-    },
-    {"chat": 42, "persona": 9, "language": 8, "recall": 13, "tools": 19, "no_tool": 5, "json": 4},
-    largest=99,
-)
-DRILLED: dict[Maker, float] = {sum_or_difference: 8, comparison: 1.2, capital: 1, opposite: 1.5, colour: 0.5}
-PRACTISED = Mixture(
-    {**BALANCED.items, sum_or_difference: 4.5},
-    {"chat": 36, "drill": 15, "persona": 8, "language": 8, "recall": 10, "tools": 17, "no_tool": 8, "json": 4},
-    spaced_calls=True,
-    largest=99,
-)
-REFINED = replace(PRACTISED, dialogues={**PRACTISED.dialogues, "drill": 22}, largest=LARGEST_TERM)
-FOCUSED = Mixture(
-    {
-        capital: 1.0,
-        colour: 0.7,
-        opposite: 1.0,
-        sum_or_difference: 3.0,
-        comparison: 3.0,
-        repeat: 1.0,
-        reverse: 3.5,
-        json_answer: 5.0,
-        unknown: 1.0,
-        unknown_fact: 0.7,
-        smalltalk: 0.5,
-        not_told: 0.3,
-    },
-    {"chat": 34, "drill": 14, "persona": 5, "language": 6, "recall": 8, "tools": 23, "no_tool": 10, "json": 4},
-    spaced_calls=True,
-)
-DRILLED_LAST: dict[Maker, float] = {
-    sum_or_difference: 6,
-    sum_in_words: 1.2,
-    comparison: 2,
-    yes_or_no: 3.5,
-    opposite: 1,
-    unknown_fact: 0.5,
-    untaught_land: 0.5,
-}
-FINISHED = replace(
-    FOCUSED,
-    items={**FOCUSED.items, opposite: 1.3, untaught_land: 0.8, unknown: 1.2, smalltalk: 1.0, reverse: 3.0},
-    dialogues={
-        "chat": 30,
-        "drill": 14,
-        "persona": 6,
-        "language": 5,
-        "recall": 9,
-        "tools": 22,
-        "no_tool": 15,
-        "json": 4,
-    },
-    shouted=0.06,
-    final_drill=True,
-)
-POLISHED = Mixture(
-    {
-        **FOCUSED.items,
-        capital: 1.6,
-        colour: 1.2,
-        opposite: 1.6,
-        comparison: 3.5,
-        repeat: 1.4,
-        json_answer: 3.5,
-        unknown: 1.6,
-        unknown_fact: 2.0,
-    },
-    {"chat": 34, "drill": 10, "persona": 5, "language": 6, "recall": 7, "tools": 24, "no_tool": 13, "json": 3},
-    spaced_calls=True,
-)
 BESIDE_TOOLS: tuple[Maker, ...] = (capital, colour, opposite, repeat, reverse, smalltalk, comparison)
 IN_PERSONA: tuple[Maker, ...] = (
     capital,
@@ -175,10 +72,7 @@ def turns(rng: Random) -> int:
 def item(rng: Random, mixture: Mixture, language: str) -> Item:
     """Any item that is not held out."""
     make: Maker = chosen(rng, mixture.items)
-    question = drawn(make, rng, language, held_out=False)
-    if mixture.shouted and make in FACT_MAKERS and language == "en" and rng.random() < mixture.shouted:
-        return replace(question, question=question.question.upper())
-    return question
+    return drawn(make, rng, language, held_out=False)
 
 
 def chat(rng: Random, mixture: Mixture, language: str) -> Dialogue:
@@ -200,7 +94,7 @@ def drill(rng: Random, mixture: Mixture, language: str) -> Dialogue:
     """Six to ten short questions in a row, most of them sums: the cheapest way to see many."""
     dialogue = Dialogue("drill", language)
     for _ in range(rng.randint(6, 10)):
-        make: Maker = chosen(rng, DRILLED_LAST if mixture.final_drill else DRILLED)
+        make: Maker = chosen(rng, DRILLED)
         dialogue.add(drawn(make, rng, language, held_out=False))
     return dialogue
 
@@ -360,7 +254,7 @@ KINDS: dict[str, Callable[[Random, Mixture, str], Dialogue]] = {
 }
 
 
-def dialogue(rng: Random, mixture: Mixture = BALANCED) -> Dialogue:
+def dialogue(rng: Random, mixture: Mixture) -> Dialogue:
     """The next training dialogue; no key in it is held out."""
     kind = str(chosen(rng, mixture.dialogues))
     return KINDS[kind](rng, mixture, rng.choice(LANGUAGES))

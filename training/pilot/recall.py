@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from training.pilot.dialogue import spoken
+from training.pilot.dialogue import Item, spoken
 from training.pilot.words import ANIMALS, COLOURS, FOODS, JOBS, city, made_up_word, person, word
 
 
@@ -194,3 +194,9 @@ def asked(rng: Random, language: str, attribute: str, value: str | None) -> tupl
 def recall_key(attribute: str, value: str) -> str:
     """The hold-out key of one thing told."""
     return f"recall|{attribute}|{value}"
+
+
+def not_told(rng: Random, language: str) -> Item:
+    """A question about the user before the user has told anything."""
+    question, answer = asked(rng, language, rng.choice(list(ATTRIBUTES[language])), None)
+    return Item("recall", language, question, answer)

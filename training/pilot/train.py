@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
-from training.pilot import mixture
+from training.pilot import mixture, weights
 from training.pilot.batches import IGNORED, TEMPLATE, Batch, Stream, batches, rendered, renderer, trial_batches
 from training.pilot.dialogue import Dice
 from training.pilot.network import Network, Shape, parameters_of
@@ -29,7 +29,7 @@ class Phase:
     """A stretch of training on one mixture; its learning rate falls by 1/`span` a step, to zero at step `zero`."""
 
     steps: int
-    mixture: mixture.Mixture
+    mixture: weights.Mixture
     zero: int
     span: int
 
@@ -54,12 +54,11 @@ class Plan:
 
 FULL = Plan(
     (
-        Phase(1200, mixture.BALANCED, 3800, 2600),
-        Phase(800, mixture.PRACTISED, 3800, 2600),
-        Phase(1200, mixture.REFINED, 4600, 5200),
-        Phase(1750, mixture.FOCUSED, 4950, 6250),
-        Phase(2700, mixture.POLISHED, 7650, 5400),
-        Phase(1900, mixture.FINISHED, 6850, 13000),
+        Phase(1200, weights.BALANCED, 3800, 2600),
+        Phase(800, weights.PRACTISED, 3800, 2600),
+        Phase(1200, weights.REFINED, 4600, 5200),
+        Phase(1750, weights.FOCUSED, 4950, 6250),
+        Phase(2700, weights.POLISHED, 7650, 5400),
     )
 )
 
@@ -170,8 +169,8 @@ def saved_checkpoint(network: Network, folder: Path) -> None:
 
 def made_tokenizer(plan: Plan, folder: Path) -> Path:
     """Trains the tokenizer on the first dialogues of the stream."""
-    rng, template = Dice(f"{plan.seed}:tokenizer", mixture.BALANCED.largest), renderer()
-    texts = [rendered(template, mixture.dialogue(rng)) for _ in range(TOKENIZER_DIALOGUES)]
+    rng, template = Dice(f"{plan.seed}:tokenizer", weights.BALANCED.largest), renderer()
+    texts = [rendered(template, mixture.dialogue(rng, weights.BALANCED)) for _ in range(TOKENIZER_DIALOGUES)]
     plain = (text.replace("<|im_start|>", "").replace("<|im_end|>", "") for text in texts)
     saved_tokenizer(trained_tokenizer(plain, TEMPLATE.read_text(encoding="utf-8")), folder)
     return folder / "tokenizer.json"

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from training.pilot import mixture
+from training.pilot import mixture, weights
 from training.pilot.arithmetic import comparison, sum_or_difference
 from training.pilot.dialogue import LANGUAGES, Dialogue, Maker, drawn, is_held_out, system
-from training.pilot.facts import capital, colour, opposite, unknown_fact, untaught_land
+from training.pilot.facts import capital, colour, opposite, unknown_fact
 from training.pilot.json_answers import json_answer, json_with_system
 from training.pilot.lists import repeat, reverse
 from training.pilot.smalltalk import smalltalk
@@ -26,7 +26,7 @@ SINGLE: dict[str, tuple[Maker, ...]] = {
     "repeat": (repeat,),
     "reverse": (reverse,),
     "json": (json_answer,),
-    "unknown": (unknown, unknown, unknown, unknown_fact, untaught_land),
+    "unknown": (unknown, unknown, unknown_fact),
     "smalltalk": (smalltalk,),
 }
 
@@ -38,7 +38,7 @@ def single(rng: Random, task: str, language: str) -> Dialogue:
         dialogue.messages.append(system(neutral_prompt(rng)))
     if rng.random() < 0.3:
         for _ in range(rng.choice((1, 2))):
-            dialogue.add(mixture.item(rng, mixture.BALANCED, language))
+            dialogue.add(mixture.item(rng, weights.BALANCED, language))
     item = drawn(rng.choice(SINGLE[task]), rng, language, held_out=task != "smalltalk")
     dialogue.add(item)
     dialogue.schema = item.schema
@@ -74,12 +74,12 @@ def tool_result(rng: Random, language: str) -> Dialogue:
 MAKERS: dict[str, Callable[[Random, str], Dialogue]] = {
     **{task: (lambda rng, lang, task=task: single(rng, task, lang)) for task in SINGLE},  # type: ignore[misc]
     "json": json_row,
-    "recall": lambda rng, lang: mixture.recall(rng, mixture.BALANCED, lang, held_out=True),
-    "persona": lambda rng, lang: mixture.persona(rng, mixture.BALANCED, lang, held_out=True),
-    "language": lambda rng, lang: mixture.language(rng, mixture.BALANCED, lang, held_out=True),
+    "recall": lambda rng, lang: mixture.recall(rng, weights.BALANCED, lang, held_out=True),
+    "persona": lambda rng, lang: mixture.persona(rng, weights.BALANCED, lang, held_out=True),
+    "language": lambda rng, lang: mixture.language(rng, weights.BALANCED, lang, held_out=True),
     "tool_call": tool_call,
     "tool_result": tool_result,
-    "tool_none": lambda rng, lang: mixture.no_tool(rng, mixture.BALANCED, lang, held_out=True),
+    "tool_none": lambda rng, lang: mixture.no_tool(rng, weights.BALANCED, lang, held_out=True),
 }
 
 

@@ -93,24 +93,6 @@ UNKNOWN_COUNTRIES = (
     ("Jamaica", "牙买加"),
     ("Senegal", "塞内加尔"),
 )
-UNTAUGHT_LANDS = {
-    "en": words_of(
-        "Lithuania Slovakia Slovenia Tanzania Madagascar Haiti Nicaragua Guatemala Kuwait Bahrain Kazakhstan Congo "
-        "Somalia Botswana Zimbabwe Mozambique Malawi Togo Benin Gabon Guinea Liberia Belize Moldova Montenegro Monaco "
-        "Luxembourg Andorra Brunei Samoa Tonga Barbados Grenada Suriname Guyana Venezuela Afghanistan Myanmar Maldives "
-        "California Texas Florida Bavaria Siberia Tuscany Catalonia Quebec Ontario Tasmania Atlantis Narnia Mordor "
-        "Mars Venus Europe Africa Asia Antarctica Greenland Hawaii Alaska Wales Burundi Eritrea Djibouti Mauritius"
-    ),
-    "zh": words_of(
-        "立陶宛 斯洛伐克 斯洛文尼亚 坦桑尼亚 马达加斯加 海地 尼加拉瓜 "
-        "危地马拉 科威特 巴林 哈萨克斯坦 刚果 索马里 博茨瓦纳 津巴布韦 "
-        "莫桑比克 马拉维 多哥 贝宁 加蓬 几内亚 利比里亚 伯利兹 "
-        "摩尔多瓦 黑山 摩纳哥 卢森堡 安道尔 文莱 萨摩亚 汤加 巴巴多斯 "
-        "苏里南 圭亚那 委内瑞拉 阿富汗 缅甸 马尔代夫 加利福尼亚 得克萨斯 "
-        "佛罗里达 巴伐利亚 西伯利亚 魁北克 火星 金星 欧洲 非洲 亚洲 "
-        "南极 格陵兰 夏威夷 威尔士 布隆迪 毛里求斯 广东 四川 云南 湖南"
-    ),
-}
 STARTS = words_of("b c d f g h j k l m n p r s t v w z br cl dr fl gr kr pl sk st tr th sh")
 MIDDLES = words_of("a e i o u a e i o u ai ee oo ou")
 ENDS = ["", "", "", "", "", "", "n", "r", "l", "s", "t", "k", "x", "m", "nd", "rk", "lt", "p", "b", "g"]
