@@ -6,8 +6,6 @@
 import contextlib
 import datetime
 import json
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,17 +13,16 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench.relay_servers import MODEL
 from bench.table import Row, markdown, median
+from bench.wrk import PATH, Load, load, program
 from slipway.runtime.ports import free_port
 
 _LIMIT_S = 30.0
 _ROUNDS = 5
 _CLIENTS = 32
-_PATH = "/v1/chat/completions"
 _TARGET_ADDED_MS, _TARGET_RATE = 0.25, 8000
 
 _ANSWER = {
@@ -48,43 +45,16 @@ http {{
 }}
 """
 
-_WRK = """
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-wrk.body = [[{body}]]
-function done(summary, latency, requests)
-    local errors = summary.errors
-    print(string.format('RESULT {{"requests": %d, "micros": %d, "median_micros": %d, "errors": %d}}', summary.requests,
-        summary.duration, latency:percentile(50),
-        errors.connect + errors.read + errors.write + errors.status + errors.timeout))
-end
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One run of wrk."""
-
-    per_second: float
-    median_ms: float
-
 
 def relay() -> list[Row]:
     """Throughput at 32 clients and latency added at one."""
-    programs = {name: _program(name) for name in ("nginx", "wrk")}
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        home = Path(folder)
-        script = home / "post.lua"
-        script.write_text(_WRK.format(body=json.dumps(_REQUEST)))
-
-        def load(url: str, clients: int, seconds: int) -> Load:
-            return _load([programs["wrk"], "-t1", f"-c{clients}", f"-d{seconds}", "-s", str(script), url + _PATH])
-
-        nginx = stack.enter_context(_nginx(programs["nginx"], home))
+        nginx = stack.enter_context(_nginx(Path(folder)))
         bare = stack.enter_context(_relay("bare", nginx))
         slipway = stack.enter_context(_relay("slipway", nginx))
-        rounds = [[load(url, _CLIENTS, 3) for url in (nginx, bare, slipway)] for _ in range(_ROUNDS)]
-        alone = [[load(url, 1, 2) for url in (nginx, bare, slipway)] for _ in range(_ROUNDS)]
+        targets = (nginx, bare, slipway)
+        rounds = [[load(url, _REQUEST, _CLIENTS, seconds=3) for url in targets] for _ in range(_ROUNDS)]
+        alone = [[load(url, _REQUEST, 1, seconds=2) for url in targets] for _ in range(_ROUNDS)]
     return [_throughput(rounds), _added(alone)]
 
 
@@ -111,21 +81,12 @@ def _added(rounds: list[list[Load]]) -> Row:
     )
 
 
-def _load(argv: list[str]) -> Load:
-    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=_LIMIT_S)
-    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
-    result = json.loads(line.removeprefix("RESULT "))
-    if result["errors"]:
-        raise RuntimeError(f"{result['errors']} requests failed: {' '.join(argv)}")
-    return Load(result["requests"] / result["micros"] * 1e6, result["median_micros"] / 1000)
-
-
 @contextlib.contextmanager
-def _nginx(program: str, home: Path) -> Iterator[str]:
+def _nginx(home: Path) -> Iterator[str]:
     port = free_port()
     config = home / "nginx.conf"
     config.write_text(_NGINX.format(home=home, port=port, answer=json.dumps(_ANSWER)))
-    with _running([program, "-c", str(config)], lambda: _open(port)):
+    with _running([program("nginx"), "-c", str(config)], lambda: _open(port)):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -134,7 +95,7 @@ def _relay(kind: str, upstream: str) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with _running([sys.executable, "-m", "bench.relay_servers", kind, str(port), upstream], lambda: _open(port)):
-        asked = urllib.request.Request(url + _PATH, json.dumps(_REQUEST).encode())
+        asked = urllib.request.Request(url + PATH, json.dumps(_REQUEST).encode())
         with urllib.request.urlopen(asked, timeout=_LIMIT_S) as response:
             assert json.load(response) == _ANSWER
         yield url
@@ -158,13 +119,6 @@ def _running(argv: list[str], ready: Callable[[], bool]) -> Iterator[None]:
 def _open(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    if found is None:
-        sys.exit(f"{name} is not installed: on Debian, `apt-get install nginx wrk`")
-    return found
 
 
 if __name__ == "__main__":
