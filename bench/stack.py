@@ -15,7 +15,7 @@ from bench.startup import launch, running_server
 from bench.table import Row, median
 from bench.wrk import PATH, load
 
-_ROUNDS = 5
+_ROUNDS = 3
 _SECONDS = 3
 
 

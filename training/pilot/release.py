@@ -8,7 +8,7 @@ from pathlib import Path
 from training.pilot import truth
 from training.pilot.export_gguf import exported_gguf
 
-TRUTH_SEED = 2026
+TRUTH_SEED = 2028
 TARGET = Path(__file__).resolve().parents[2] / "src" / "slipway" / "pilot"
 FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 

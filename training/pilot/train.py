@@ -59,6 +59,7 @@ FULL = Plan(
         Phase(1200, weights.REFINED, 4600, 5200),
         Phase(1750, weights.FOCUSED, 4950, 6250),
         Phase(2700, weights.POLISHED, 7650, 5400),
+        Phase(700, weights.CALLING, 8350, 4700),
     )
 )
 

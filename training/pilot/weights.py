@@ -81,3 +81,16 @@ POLISHED = Mixture(
     {"chat": 34, "drill": 10, "persona": 5, "language": 6, "recall": 7, "tools": 24, "no_tool": 13, "json": 3},
     spaced_calls=True,
 )
+CALLING = replace(
+    POLISHED,
+    dialogues={
+        "chat": 30,
+        "drill": 6,
+        "persona": 4,
+        "language": 8,
+        "recall": 4,
+        "tools": 40,
+        "no_tool": 8,
+        "json": 2,
+    },
+)
