@@ -34,7 +34,7 @@ def test_the_sdk_gets_the_right_answer_whole_and_streamed(pilot: Server) -> None
 def test_the_sdk_lists_the_model_and_is_told_of_an_unknown_one(pilot: Server) -> None:
     with client(pilot) as openai:
         assert [model.id for model in openai.models.list()] == ["pilot"]
-        with pytest.raises(NotFoundError, match="did you mean pilot"):
+        with pytest.raises(NotFoundError, match="nearest: pilot"):
             openai.chat.completions.create(model="pilto", messages=CAPITAL)
 
 
