@@ -155,13 +155,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(name, bytes(data[half:]))
 
     def _send(self, name: str, data: bytes) -> None:
+        self.hub.served[name] += len(data)  # before the client can have it all and look at the count
         try:
             self.wfile.write(data)
             self.wfile.flush()
         except OSError:  # the client left
             self.close_connection = True
-            return
-        self.hub.served[name] += len(data)
+            self.hub.served[name] -= len(data)
 
     def _authorized(self) -> bool:
         token = self.hub.token
