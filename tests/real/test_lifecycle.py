@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import slipway
+from slipway.runtime.ports import free_port
 from tests.real.server import BIN, LIMIT_S, Server, alive, running_server, until
 
 pytestmark = pytest.mark.engine
@@ -167,19 +168,13 @@ def test_a_taken_port_is_a_sentence(server: Server) -> None:
 
 def test_a_chat_without_a_server_brings_one_up_and_leaves_nothing(tmp_path: Path) -> None:
     env = {key: value for key, value in os.environ.items() if not key.startswith("SLIPWAY_")}
-    env |= {"SLIPWAY_HOME": str(tmp_path), "SLIPWAY_PORT": str(free())}
+    env |= {"SLIPWAY_HOME": str(tmp_path), "SLIPWAY_PORT": str(free_port())}
     done = subprocess.run(
         [str(BIN / "slipway"), "chat", "--prompt", "What is the capital of France?"],
         env=env, capture_output=True, text=True, timeout=LIMIT_S,
     )  # fmt: skip
     assert (done.returncode, "Paris" in done.stdout) == (0, True), done.stderr
     until(lambda: not commands_with(str(tmp_path)), "no process is left")
-
-
-def free() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def commands_with(text: str) -> list[int]:
