@@ -72,7 +72,7 @@ def _compare(kind: Kind, through: Target, alone: Target) -> Row:
 
 
 def _rate(target: Target, kind: Kind) -> float:
-    return load(target.url, kind.body(), kind.clients, _SECONDS, target.key).per_second
+    return load(target.url, kind.body(), kind.clients, _SECONDS, target.key, may_close=True).per_second
 
 
 @contextmanager

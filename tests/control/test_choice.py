@@ -137,13 +137,19 @@ def test_an_engine_that_cannot_be_launched_yet_is_refused_with_the_reason() -> N
 
 @pytest.mark.parametrize(("cores", "replicas", "threads"), [(2, 1, 2), (2, 2, 1), (2, 3, 1), (16, 3, 5), (1, 1, 1)])
 def test_threads_are_shared_out(cores: int, replicas: int, threads: int) -> None:
-    assert threads_share(cores, replicas) == threads
+    assert threads_share(cores, replicas, 1024**3) == threads
+
+
+def test_a_very_small_model_gets_one_thread() -> None:
+    assert threads_share(16, 1, 4 * 1024**2) == 1
+    assert plan(LaunchRequest("pilot"), context(replace(CPU, cores=16))).placement.threads == 1
 
 
 def test_a_second_model_gets_its_share_of_the_cores() -> None:
     two = replace(CPU, cores=2)
-    assert plan(LaunchRequest("pilot"), context(two)).placement.threads == 2
-    assert plan(LaunchRequest("pilot"), context(two, running=1)).placement.threads == 1
+    request = LaunchRequest("qwen1.5-chat", size="0_5", format="ggufv2")
+    assert plan(request, context(two)).placement.threads == 2
+    assert plan(request, context(two, running=1)).placement.threads == 1
 
 
 @pytest.mark.parametrize(

@@ -163,3 +163,27 @@ async def test_answer_over_the_limit_is_refused(gateway: Gateway, monkeypatch: p
     status, error = await gateway.error_of(answer=lie)
     assert status == 502
     assert "larger" in error["message"]
+
+
+async def test_an_engine_may_close_its_connection_after_an_answer_without_a_word(gateway: Gateway) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        await reader.readexactly(int(length.split(b":")[1]))
+        text = event(0, "hasty") + b"data: [DONE]\n\n"
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(text), text))
+        await asyncio.sleep(0.001)  # the answer is read and the connection back in the pool before it closes
+        writer.close()
+
+    async def ask() -> set[int]:
+        seen = set()
+        for _ in range(40):
+            async with gateway.chat({"model": "hasty", "stream": True}) as response:
+                seen.add(response.status)
+                await response.read()
+        return seen
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        gateway.control.put("hasty", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        assert set().union(*await asyncio.gather(*(ask() for _ in range(8)))) == {200}

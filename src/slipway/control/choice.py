@@ -24,6 +24,7 @@ _USABLE = 0.9  # the part of free memory that a choice may count on
 _PLANNED_GPU_BYTES = 80 * 1024**3  # what a plan assumes of a GPU this machine does not have
 _USUAL = Demand(context_length=8192, parallel=4)  # where nothing is asked; the context at most the family's
 _LEAST_CONTEXT = 2048
+_WORTH_SHARING_BYTES = 32 * 1024**2  # weights below which a second thread slows llama.cpp: docs/decisions/0004-threads.md
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,8 @@ def _why_demand(got: Demand, usual: Demand, longest: int, request: LaunchRequest
 
 def place(chosen: Candidate, memory: Memory, request: LaunchRequest, machine: Machine, running: int) -> Placement:
     """The devices and threads of each replica. Raises BadRequest for GPUs this machine does not have."""
-    threads = threads_share(machine.cores, running + request.replicas)
+    weights = sum(term.bytes for term in memory.terms if term.name == "weights")
+    threads = threads_share(machine.cores, running + request.replicas, weights)
     if chosen.kind is DeviceKind.CPU:
         return Placement(DeviceKind.CPU, threads=threads)
     gpus = [gpu for gpu in machine.gpus if gpu.kind is chosen.kind]
@@ -181,6 +183,11 @@ def less(machine: Machine, promised: Sequence[Plan]) -> Machine:
     return replace(machine, available_bytes=max(0, machine.available_bytes - on_cpu), gpus=gpus)
 
 
-def threads_share(cores: int, replicas: int) -> int:
-    """Threads for one of several engines: they spin while they wait, so together they must not exceed the cores."""
+def threads_share(cores: int, replicas: int, weights_bytes: int) -> int:
+    """Threads for one of several engines: they spin while they wait, so together they must not exceed the cores.
+
+    A very small model gets one: its threads would wait for each other longer than they compute.
+    """
+    if weights_bytes < _WORTH_SHARING_BYTES:
+        return 1
     return max(1, cores // max(1, replicas))

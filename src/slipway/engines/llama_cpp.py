@@ -24,7 +24,7 @@ from slipway.types import (
 XLLAMACPP = "xllamacpp==2026.10.11549"
 
 # Waiting threads sleep soon, or two engines on one machine stop each other: docs/decisions/0004-threads.md.
-_SHARING: Mapping[str, str] = {"GOMP_SPINCOUNT": "100", "GGML_NO_BACKTRACE": "1"}
+_SHARING: Mapping[str, str] = {"GOMP_SPINCOUNT": "300", "GGML_NO_BACKTRACE": "1"}
 _UBATCH = 512  # llama.cpp's n_ubatch: tokens computed at once
 _SLOT_MULTIPLE = 256  # each request's share of the context is padded to this
 # Measured on Linux with the pinned build, one thread: 24.5 MiB of the library's pages and 16.2 MB of its own memory.

@@ -1,6 +1,7 @@
 """The relay: a request's bytes to an engine, the engine's bytes back. Nothing is parsed but `model`.
 
-Until the first byte of an answer another endpoint may be tried, once. When the client leaves, the engine's connection
+Until the first byte of an answer another endpoint may be tried, once, or the only one again if it closed the
+connection: it may just have given up an idle one. When the client leaves, the engine's connection
 is closed at once, which every engine takes for an abort.
 """
 
@@ -10,7 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import (
+    ClientError,
+    ClientOSError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    ServerDisconnectedError,
+    TCPConnector,
+)
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -31,6 +41,7 @@ ERROR_LIMIT_BYTES = 64 * 1024
 
 _EVENTS = b"text/event-stream; charset=utf-8"
 _EVENT_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+_CLOSED = (ServerDisconnectedError, ClientOSError)
 _LOST = (ClientError, OSError, TimeoutError)  # what the client library raises when a connection fails
 
 log = logging.getLogger(__name__)
@@ -76,11 +87,11 @@ class Relay:
         try:
             await self._attempt(first, exchange, body)
         except Unanswered as failure:
-            others = [each for each in upstreams if each is not first]
             log.warning("%s did not answer: %s", first.endpoint.replica, failure.__cause__ or failure)
-            if not others:
+            others = [each for each in upstreams if each is not first]
+            if not others and not isinstance(failure.__cause__, _CLOSED):
                 raise _unanswered(uid, first) from failure
-            second = self._choose(others)
+            second = self._choose(others or upstreams)
             try:
                 await self._attempt(second, exchange, body)
             except Unanswered as again:
@@ -147,7 +158,6 @@ class Relay:
         return self._session
 
     async def _answer(self, upstream: Upstream, exchange: Exchange, response: ClientResponse) -> None:
-        kind = response.headers.get("Content-Type", "")
         try:
             first = await response.content.readany()
         except _LOST as error:
@@ -156,6 +166,7 @@ class Relay:
             raise await _refusal(upstream, response, first)
         if not first:
             raise Unanswered("answered with nothing")
+        kind = response.headers.get("Content-Type", "")
         if kind.startswith("text/event-stream"):
             await self._stream(exchange, response, first)
         elif kind.startswith("application/json"):
@@ -169,6 +180,8 @@ class Relay:
         self._metrics.series(exchange.route, exchange.model).count_tokens(body)
 
     async def _stream(self, exchange: Exchange, response: ClientResponse, first: bytes) -> None:
+        if response.connection is not None and response.connection.protocol is not None:
+            response.connection.protocol.force_close()  # llama.cpp closes after a stream, and does not say so before
         await exchange.begin(response.status, _EVENTS, _EVENT_HEADERS)
         events, content, chunk = EventStream(), response.content, first
         try:
