@@ -2,7 +2,7 @@
 
 import struct
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 from slipway.errors import BadModelFile
 
@@ -10,11 +10,19 @@ _WINDOW = 1 << 18
 U32, U64 = struct.Struct("<I"), struct.Struct("<Q")
 
 
+class Readable(Protocol):
+    """What is read: a file here, or the beginning of one that lies on a hub."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
 class Cursor:
     """Reads forward through the file in windows, refusing to pass its end."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: Readable, kind: str = "GGUF") -> None:
         self.path = path
+        self._kind = kind
         self.size = file.seek(0, 2)
         file.seek(0)
         self._file = file
@@ -31,7 +39,7 @@ class Cursor:
         return self.size - self.position
 
     def bad(self, why: str) -> BadModelFile:
-        return BadModelFile(f"{self.path} is not a usable GGUF file: {why}")
+        return BadModelFile(f"{self.path} is not a usable {self._kind} file: {why}")
 
     def cut(self, what: str, needed: int) -> BadModelFile:
         return BadModelFile(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import BadModelFile
-from slipway.formats.cursor import U32, U64, Cursor
+from slipway.formats.cursor import U32, U64, Cursor, Readable
 from slipway.formats.gguf_types import FILE_TYPES, TENSOR_TYPES
 from slipway.formats.magic import GGUF_MAGIC, describe, open_weights
 
@@ -131,10 +131,15 @@ class GgufHeader:
 def read_gguf(path: Path) -> GgufHeader:
     """Read and check the header of ``path``. Raises BadModelFile with the reason, and nothing else."""
     with open_weights(path) as file:
-        try:
-            return _header(Cursor(path, file))
-        except OSError as error:
-            raise BadModelFile(f"{path} cannot be read: {error.strerror or error}") from None
+        return read_gguf_header(path, file)
+
+
+def read_gguf_header(path: Path, file: Readable) -> GgufHeader:
+    """The same, of a GGUF file that lies in others: ``file`` reads it, ``path`` is what messages name."""
+    try:
+        return _header(Cursor(path, file))
+    except OSError as error:
+        raise BadModelFile(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def _header(cursor: Cursor) -> GgufHeader:

@@ -11,9 +11,9 @@ _HEAD_BYTES = 512
 
 _MAGICS: tuple[tuple[bytes, str], ...] = (
     (GGUF_MAGIC, "a GGUF file"),
-    (GGJT_MAGIC, "a ggmlv3 file (GGJT), which has to be converted to GGUF"),
-    (b"fmgg", "an old ggml file (GGMF), which has to be converted to GGUF"),
-    (b"lmgg", "an old ggml file, which has to be converted to GGUF"),
+    (GGJT_MAGIC, "a ggmlv3 file (GGJT)"),
+    (b"fmgg", "a ggmf file, older than ggmlv3"),
+    (b"lmgg", "a ggml file, older than ggmlv3"),
     (b"PK\x03\x04", "a zip archive, as PyTorch writes pickled weights; pickles run code and are never loaded"),
     (b"\x80\x02", "a Python pickle, which runs code when loaded and is never loaded"),
     (b"\x80\x03", "a Python pickle, which runs code when loaded and is never loaded"),
