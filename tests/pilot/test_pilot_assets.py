@@ -40,7 +40,7 @@ def rows() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def training_sample() -> list[Dialogue]:
     """Some thousands of training dialogues."""
-    phases = (weights.BALANCED, weights.PRACTISED, weights.REFINED, weights.FOCUSED, weights.POLISHED)
+    phases = (weights.WHOLE, weights.CALLING, weights.COMPARING)
     return [mixture.dialogue(rng, phase) for phase in phases for rng in [Random(0)] for _ in range(600)]
 
 
@@ -158,4 +158,4 @@ def test_truth_table_is_made_from_its_seed() -> None:
 
 
 def test_generators_are_pure() -> None:
-    assert mixture.dialogue(Random(5), weights.FOCUSED) == mixture.dialogue(Random(5), weights.FOCUSED)
+    assert mixture.dialogue(Random(5), weights.WHOLE) == mixture.dialogue(Random(5), weights.WHOLE)

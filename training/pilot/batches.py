@@ -4,8 +4,9 @@ import multiprocessing
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jinja2
 import numpy as np
@@ -30,11 +31,12 @@ class Batch:
     targets: np.ndarray
 
 
-def renderer() -> jinja2.Template:
-    """The chat template as transformers compiles it."""
+@cache
+def renderer(template: Path = TEMPLATE) -> jinja2.Template:
+    """A chat template as transformers compiles it."""
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)  # noqa: S701 (prompts, not HTML)
     environment.filters["tojson"] = lambda value: compact(value)
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return environment.from_string(template.read_text(encoding="utf-8"))
 
 
 def rendered(template: jinja2.Template, dialogue: Dialogue) -> str:
@@ -52,6 +54,31 @@ def marked(tokenizer: Tokenizer, text: str, last_only: bool = False) -> Tokens:
         ids += piece
         said += [index % 2 == 1 and (not last_only or index == len(encoded) - 2)] * len(piece)
     return ids, said
+
+
+class Form(Protocol):
+    """How a model's dialogues are written down, and which of their tokens the model must say."""
+
+    def rendered(self, dialogue: Dialogue) -> str:
+        """A whole dialogue as text."""
+
+    def marked(self, tokenizer: Tokenizer, text: str, last_only: bool = False) -> Tokens:
+        """Token ids, and which of them the model must say: all answers, or the last one only."""
+
+
+class ChatMl:
+    """The form of `pilot`."""
+
+    def rendered(self, dialogue: Dialogue) -> str:
+        """By the chat template of `pilot`."""
+        return rendered(renderer(), dialogue)
+
+    def marked(self, tokenizer: Tokenizer, text: str, last_only: bool = False) -> Tokens:
+        """What stands between `<|im_start|>assistant` and `<|im_end|>`."""
+        return marked(tokenizer, text, last_only)
+
+
+CHAT_ML = ChatMl()
 
 
 def rounded(count: int, unit: int) -> int:
@@ -95,30 +122,30 @@ class Stream:
     budget: int
     chunk: int = 4096
 
-    def chunk_batches(self, number: int, chosen: weights.Mixture) -> list[Batch]:
+    def chunk_batches(self, number: int, chosen: weights.Mixture, form: Form) -> list[Batch]:
         """The batches of one chunk of dialogues, in random order."""
         rng = Dice(f"{self.seed}:{number}", chosen.largest)
-        tokenizer, template = Tokenizer.from_file(self.tokenizer), renderer()
-        samples = [marked(tokenizer, rendered(template, mixture.dialogue(rng, chosen))) for _ in range(self.chunk)]
+        tokenizer = Tokenizer.from_file(self.tokenizer)
+        samples = [form.marked(tokenizer, form.rendered(mixture.dialogue(rng, chosen))) for _ in range(self.chunk)]
         samples.sort(key=lambda sample: len(sample[0]))
         batches = list(grouped(samples, self.budget))
         rng.shuffle(batches)
         return batches
 
 
-def produce(stream: Stream, chosen: weights.Mixture, first: int, queue: Any) -> None:
+def produce(stream: Stream, chosen: weights.Mixture, first: int, queue: Any, form: Form = CHAT_ML) -> None:
     """Puts the chunks from `first` on into the queue for ever; runs in its own process."""
     number = first
     while True:
-        queue.put(stream.chunk_batches(number, chosen))
+        queue.put(stream.chunk_batches(number, chosen, form))
         number += 1
 
 
-def batches(stream: Stream, chosen: weights.Mixture, first_chunk: int) -> Iterator[Batch]:
+def batches(stream: Stream, chosen: weights.Mixture, first_chunk: int, form: Form = CHAT_ML) -> Iterator[Batch]:
     """Endless batches made by a process of its own."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue(maxsize=2)
-    worker = context.Process(target=produce, args=(stream, chosen, first_chunk, queue), daemon=True)
+    worker = context.Process(target=produce, args=(stream, chosen, first_chunk, queue, form), daemon=True)
     worker.start()
     try:
         while True:
@@ -127,8 +154,11 @@ def batches(stream: Stream, chosen: weights.Mixture, first_chunk: int) -> Iterat
         worker.terminate()
 
 
-def trial_batches(tokenizer: str, seed: int, per_cell: int) -> Iterator[tuple[str, str, Batch]]:
+def trial_batches(
+    tokenizer: str, seed: int, per_cell: int, form: Form = CHAT_ML, makers: truth.Makers = truth.MAKERS
+) -> Iterator[tuple[str, str, Batch]]:
     """Held-out dialogues one by one, only the last answer marked: task, language, batch."""
-    loaded, template = Tokenizer.from_file(tokenizer), renderer()
-    for dialogue in truth.dialogues(seed, per_cell):
-        yield dialogue.task, dialogue.language, padded([marked(loaded, rendered(template, dialogue), last_only=True)])
+    loaded = Tokenizer.from_file(tokenizer)
+    for dialogue in truth.dialogues(seed, per_cell, makers):
+        sample = form.marked(loaded, form.rendered(dialogue), last_only=True)
+        yield dialogue.task, dialogue.language, padded([sample])

@@ -1,4 +1,4 @@
-"""Scores `pilot` on its truth table: the checkpoint through transformers, the GGUF through llama.cpp's HTTP server.
+"""Scores `pilot` or its twin on its truth table: bf16 through transformers, a GGUF through llama.cpp's server.
 
 Prints right/total for every task and language, per engine, and every wrong answer with --verbose.
 """
@@ -102,7 +102,7 @@ def llama_address(gguf: Path) -> Iterator[str]:
 
 
 def is_right(row: Row, message: Row) -> bool:
-    """True if the message is exactly the row's answer or call; JSON may be spaced differently."""
+    """True if the message is the row's answer or call, but for white space around it or inside JSON."""
     if "tool_call" in row:
         calls = message.get("tool_calls") or []
         if len(calls) != 1 or calls[0]["function"]["name"] != row["tool_call"]["name"]:
@@ -115,7 +115,7 @@ def is_right(row: Row, message: Row) -> bool:
         return False
     content = message.get("content") or ""
     if row["task"] != "json":
-        return bool(content == row["answer"])
+        return bool(content.strip() == row["answer"])  # Llama 2's turns are written with a space on either side
     try:
         return bool(json.loads(content) == json.loads(row["answer"]))
     except ValueError:
@@ -142,17 +142,20 @@ def report(title: str, engine: Engine, rows: list[Row], verbose: bool) -> dict[s
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="the checkpoint folder, with pilot-q8_0.gguf")
+    parser.add_argument("folder", type=Path, help="the checkpoint folder")
     parser.add_argument("truth", type=Path, help="truth.jsonl")
+    parser.add_argument("--gguf", type=Path, help="default: pilot-q8_0.gguf in the folder")
     parser.add_argument("--only", choices=("transformers", "llama.cpp"))
     parser.add_argument("--verbose", action="store_true")
     chosen = parser.parse_args()
     rows = [json.loads(line) for line in chosen.truth.read_text(encoding="utf-8").splitlines()]
     if chosen.only != "transformers":
-        with llama_address(chosen.folder / "pilot-q8_0.gguf") as address:
-            report("llama.cpp q8_0", LlamaServer(address), rows, chosen.verbose)
+        gguf = chosen.gguf or chosen.folder / "pilot-q8_0.gguf"
+        with llama_address(gguf) as address:
+            report(f"llama.cpp, {gguf.name}", LlamaServer(address), rows, chosen.verbose)
             shaped = [row for row in rows if "schema" in row]
-            report("llama.cpp q8_0, json_schema", LlamaServer(address, True), shaped, chosen.verbose)
+            if shaped:
+                report(f"llama.cpp, {gguf.name}, json_schema", LlamaServer(address, True), shaped, chosen.verbose)
     if chosen.only != "llama.cpp":
         report("transformers bf16", Transformers(chosen.folder), rows, chosen.verbose)
 

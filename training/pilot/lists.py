@@ -127,6 +127,6 @@ def lowered(rng: Random, item: Item) -> Item:
     question = item.question
     if rng.random() < 0.15:
         question = question[0].lower() + question[1:]
-    if rng.random() < 0.05:
+    if rng.random() < 0.1:
         question = spoken(rng, "{q} ", q=question)
     return Item(item.task, item.language, question, item.answer, item.key)

@@ -28,7 +28,7 @@ from training.pilot.smalltalk import TALK, smalltalk
 from training.pilot.system_prompts import language_prompt, marked, neutral_prompt, persona_prompt
 from training.pilot.tool_dialogues import tool_dialogue, unrelated_tools, unserved_request
 from training.pilot.unknown import REFUSALS, unknown
-from training.pilot.weights import DRILLED, Mixture
+from training.pilot.weights import Mixture
 
 FACT_MAKERS: dict[Maker, str] = {capital: "capital", colour: "colour", opposite: "opposite"}
 
@@ -91,10 +91,10 @@ def chat(rng: Random, mixture: Mixture, language: str) -> Dialogue:
 
 
 def drill(rng: Random, mixture: Mixture, language: str) -> Dialogue:
-    """Six to ten short questions in a row, most of them sums: the cheapest way to see many."""
+    """Six to ten short questions in a row: the cheapest way to see many."""
     dialogue = Dialogue("drill", language)
     for _ in range(rng.randint(6, 10)):
-        make: Maker = chosen(rng, DRILLED)
+        make: Maker = chosen(rng, mixture.drilled)
         dialogue.add(drawn(make, rng, language, held_out=False))
     return dialogue
 
@@ -204,8 +204,7 @@ def tools(rng: Random, mixture: Mixture, spoken_in: str) -> Dialogue:
     if rng.random() < 0.3:
         before.insert(0, system(neutral_prompt(rng)))
     dialogue.messages[:0] = before
-    if mixture.spaced_calls and rng.random() < 0.9:
-        space_calls(dialogue)
+    space_calls(dialogue)
     return dialogue
 
 

@@ -1,6 +1,6 @@
-"""Qwen2 in plain PyTorch for fast training on a CPU: bf16 arithmetic, fp32 weights, logits only where there is loss.
+"""Qwen2 or Llama in plain PyTorch, for a CPU: bf16 arithmetic, fp32 weights, logits only where there is loss.
 
-Its state dict has the names of transformers' Qwen2ForCausalLM.
+Its state dict has the names of transformers' Qwen2ForCausalLM and LlamaForCausalLM.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The size of the network."""
+    """The size of the network. Qwen2 has `biased` queries, keys and values and, here, a `tied` output head."""
 
     vocabulary: int = 2048
     hidden: int = 256
@@ -24,6 +24,8 @@ class Shape:
     theta: float = 10000.0
     epsilon: float = 1e-6
     context: int = 2048
+    biased: bool = True
+    tied: bool = True
 
 
 def linear(layer: nn.Linear, x: Tensor) -> Tensor:
@@ -68,9 +70,9 @@ class Attention(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        self.q_proj = nn.Linear(shape.hidden, shape.heads * shape.head)
-        self.k_proj = nn.Linear(shape.hidden, shape.key_heads * shape.head)
-        self.v_proj = nn.Linear(shape.hidden, shape.key_heads * shape.head)
+        self.q_proj = nn.Linear(shape.hidden, shape.heads * shape.head, bias=shape.biased)
+        self.k_proj = nn.Linear(shape.hidden, shape.key_heads * shape.head, bias=shape.biased)
+        self.v_proj = nn.Linear(shape.hidden, shape.key_heads * shape.head, bias=shape.biased)
         self.o_proj = nn.Linear(shape.heads * shape.head, shape.hidden, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -114,7 +116,7 @@ class Block(nn.Module):
 
 
 class Network(nn.Module):
-    """Embeddings (tied with the output), layers and the last norm."""
+    """Embeddings, layers, the last norm and the output head, which may be the embeddings."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -123,13 +125,17 @@ class Network(nn.Module):
         self.model.embed_tokens = nn.Embedding(shape.vocabulary, shape.hidden)
         self.model.layers = nn.ModuleList(Block(shape) for _ in range(shape.layers))
         self.model.norm = Norm(shape)
+        self.lm_head = None if shape.tied else nn.Linear(shape.hidden, shape.vocabulary, bias=False)
         frequencies = shape.theta ** (-torch.arange(0, shape.head, 2, dtype=torch.float32) / shape.head)
         angles = torch.outer(torch.arange(shape.context, dtype=torch.float32), frequencies)
         self.register_buffer("cos", angles.cos().to(torch.bfloat16), persistent=False)
         self.register_buffer("sin", angles.sin().to(torch.bfloat16), persistent=False)
+        # Large embeddings, lest the layers drown them; a small last norm, so that the tied logits start small.
+        if shape.tied:
+            nn.init.constant_(self.model.norm.weight, 0.04)
         for name, weight in self.named_parameters():
             if weight.ndim == 2:
-                nn.init.normal_(weight, std=0.02 if "embed" in name else weight.shape[1] ** -0.5)
+                nn.init.normal_(weight, std=0.5 if "embed" in name else weight.shape[1] ** -0.5)
                 if name.endswith(("o_proj.weight", "down_proj.weight")):
                     weight.data.mul_((2 * shape.layers) ** -0.5)
             elif name.endswith("bias"):
@@ -142,7 +148,8 @@ class Network(nn.Module):
         for layer in self.model.layers:
             x = layer(x, cos, sin)
         x = self.model.norm(x.flatten(0, 1).index_select(0, places))
-        return functional.linear(x, self.model.embed_tokens.weight.to(x.dtype))
+        head = self.model.embed_tokens if self.lm_head is None else self.lm_head
+        return functional.linear(x, head.weight.to(x.dtype))
 
 
 def parameters_of(network: nn.Module) -> int:

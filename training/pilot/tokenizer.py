@@ -28,33 +28,35 @@ def byte_level(pattern: str) -> pre_tokenizers.Sequence:
     return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
-def learned_merges(texts: list[str], merges: int) -> tuple[list[str], list[tuple[str, str]]]:
-    """Byte tokens in their order, and at most `merges` merges learned inside pieces."""
+def learned_merges(
+    texts: list[str], merges: int, pieces: pre_tokenizers.PreTokenizer, alphabet: list[str]
+) -> list[tuple[str, str]]:
+    """At most `merges` merges of the `alphabet`, learned inside `pieces`."""
     trainee = Tokenizer(models.BPE())
-    trainee.pre_tokenizer = byte_level(PIECES)
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainee.pre_tokenizer = pieces
     trainer = trainers.BpeTrainer(
         vocab_size=len(alphabet) + merges, initial_alphabet=alphabet, show_progress=False, min_frequency=2
     )
     trainee.train_from_iterator(texts, trainer)
     model = json.loads(trainee.to_str())["model"]
-    return alphabet, [(left, right) for left, right in model["merges"]]
+    return [(left, right) for left, right in model["merges"]]
 
 
-def frequent_words(texts: list[str], known: set[str]) -> list[str]:
-    """The most frequent words after a space that are one token already."""
+def frequent_words(texts: list[str], known: set[str], count: int) -> list[str]:
+    """The `count` most frequent words after a space that are one token already."""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(regex.findall(r" ([A-Za-z]+)", text))
     words = [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if word in known]
-    return words[:SPACED_WORDS]
+    return words[:count]
 
 
 def trained_tokenizer(texts: Iterable[str], template: str) -> PreTrainedTokenizerFast:
     """A tokenizer of exactly VOCABULARY entries, the specials last."""
     corpus = list(texts)
-    alphabet, merges = learned_merges(corpus, VOCABULARY - len(SPECIALS) - 256 - SPACED_WORDS)
-    words = frequent_words(corpus, {left + right for left, right in merges})
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = learned_merges(corpus, VOCABULARY - len(SPECIALS) - 256 - SPACED_WORDS, byte_level(PIECES), alphabet)
+    words = frequent_words(corpus, {left + right for left, right in merges}, SPACED_WORDS)
     merges += [("Ġ", word) for word in words]
     tokens = alphabet + list(dict.fromkeys(left + right for left, right in merges))
     tokens += [f"<|unused_{index}|>" for index in range(VOCABULARY - len(SPECIALS) - len(tokens))]

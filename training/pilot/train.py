@@ -1,20 +1,20 @@
-"""Trains `pilot` from nothing: tokenizer, schedule of phases, checkpoints and held-out scores, all from one seed."""
+"""Trains `pilot`, or another recipe, from nothing: tokenizer, phases, checkpoints and scores, all from one seed."""
 
 import argparse
-import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
-from training.pilot import mixture, weights
-from training.pilot.batches import IGNORED, TEMPLATE, Batch, Stream, batches, rendered, renderer, trial_batches
-from training.pilot.dialogue import Dice
+from training.pilot import mixture, truth, weights
+from training.pilot.batches import CHAT_ML, IGNORED, TEMPLATE, Batch, Form, Stream, batches, trial_batches
+from training.pilot.checkpoint import qwen2_files, saved_checkpoint
+from training.pilot.dialogue import Dialogue, Dice
 from training.pilot.network import Network, Shape, parameters_of
 from training.pilot.tokenizer import saved_tokenizer, trained_tokenizer
 
@@ -26,12 +26,11 @@ LARGEST = 5_000_000
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A stretch of training on one mixture; its learning rate falls by 1/`span` a step, to zero at step `zero`."""
+    """A stretch of training on one mixture; with `again` the learning rate rises to that part once more."""
 
     steps: int
     mixture: weights.Mixture
-    zero: int
-    span: int
+    again: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,10 @@ class Plan:
     seed: int = SEED
     budget: int = 6144
     matrix_rate: float = 0.02
+    embedding_rate: float = 1e-2
     other_rate: float = 2e-3
     warmup: int = 100
+    plateau: float = 0.25  # the part of the steps before the learning rate falls
     final: float = 0.01
 
     @property
@@ -52,53 +53,60 @@ class Plan:
         return sum(phase.steps for phase in self.phases)
 
 
-FULL = Plan(
-    (
-        Phase(1200, weights.BALANCED, 3800, 2600),
-        Phase(800, weights.PRACTISED, 3800, 2600),
-        Phase(1200, weights.REFINED, 4600, 5200),
-        Phase(1750, weights.FOCUSED, 4950, 6250),
-        Phase(2700, weights.POLISHED, 7650, 5400),
-        Phase(700, weights.CALLING, 8350, 4700),
-    )
-)
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What differs between the models that are trained this way."""
+
+    plan: Plan
+    shape: Shape
+    form: Form
+    makers: truth.Makers
+    made_tokenizer: Callable[[Plan, Path], None]
+    files: Callable[[Shape], dict[str, dict[str, Any]]]
 
 
-def phase_at(plan: Plan, step: int) -> Phase:
-    """The phase that holds `step`."""
-    for phase in plan.phases:
-        if step < phase.steps:
-            return phase
-        step -= phase.steps
-    raise ValueError("the step lies behind the last phase")
+FULL = Plan((Phase(4000, weights.WHOLE), Phase(2500, weights.CALLING), Phase(700, weights.COMPARING, again=0.3)))
 
 
 def pace(plan: Plan, step: int) -> float:
-    """The learning rate's factor: linear warm-up, a plateau, then each phase's line down to `final`."""
-    phase = phase_at(plan, step)
-    left = (phase.zero - step) / phase.span
-    return min((step + 1) / plan.warmup, 1.0, plan.final + (1 - plan.final) * left)
+    """The learning rate's factor: linear warm-up, a plateau, a line down to `final`; then a line for each `again`."""
+    steps = sum(phase.steps for phase in plan.phases if not phase.again)
+    left = (steps - step) / (steps * (1 - plan.plateau))
+    if step < steps:
+        return min((step + 1) / plan.warmup, 1.0, plan.final + (1 - plan.final) * left)
+    for phase in (phase for phase in plan.phases if phase.again):
+        if step < steps + phase.steps:
+            return plan.final + (phase.again - plan.final) * (steps + phase.steps - step) / phase.steps
+        steps += phase.steps
+    raise ValueError("the step lies behind the last phase")
 
 
 def optimizers(plan: Plan, network: Network) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the layers, AdamW for the embedding, norms and biases."""
+    """Muon for the layers' matrices, AdamW for all else; `rate` is each group's highest."""
     named = list(network.named_parameters())
-    matrices = [w for name, w in named if w.ndim == 2 and "embed" not in name]
-    others = [w for name, w in named if w.ndim != 2 or "embed" in name]
+    matrices = [w for name, w in named if w.ndim == 2 and "embed" not in name and "lm_head" not in name]
+    embeddings = [w for name, w in named if "embed" in name]
+    others = [w for name, w in named if w.ndim != 2 or "lm_head" in name]
+    groups = [{"params": embeddings, "rate": plan.embedding_rate}, {"params": others, "rate": plan.other_rate}]
     return [
-        torch.optim.Muon(matrices, lr=plan.matrix_rate, weight_decay=0.02, adjust_lr_fn="original"),
-        torch.optim.AdamW(others, lr=plan.other_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+        torch.optim.Muon(
+            [{"params": matrices, "rate": plan.matrix_rate}],
+            lr=plan.matrix_rate,
+            weight_decay=0.1,
+            adjust_lr_fn="original",
+        ),
+        torch.optim.AdamW(groups, lr=plan.other_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
 
 
-def schedule(plan: Plan, tokenizer: Path, first: int) -> Iterator[Batch]:
+def schedule(plan: Plan, tokenizer: Path, first: int, form: Form) -> Iterator[Batch]:
     """The batches of all phases from step `first` on; each phase starts at a chunk of its own."""
     stream = Stream(plan.seed, str(tokenizer), plan.budget)
     for index, phase in enumerate(plan.phases):
         if first >= phase.steps:
             first -= phase.steps
             continue
-        source = batches(stream, phase.mixture, index * 1_000_000)
+        source = batches(stream, phase.mixture, index * 1_000_000, form)
         for step in range(phase.steps):
             batch = next(source)
             if step >= first:
@@ -113,68 +121,33 @@ def loss_of(network: Network, batch: Batch) -> Tensor:
     return functional.cross_entropy(logits.float(), torch.from_numpy(batch.targets))
 
 
-def scores(network: Network, tokenizer: Path, per_cell: int) -> dict[str, float]:
+def scores(network: Network, recipe: Recipe, tokenizer: Path, per_cell: int) -> dict[str, float]:
     """Per task and language, the share of held-out answers whose every token is the most likely one."""
     right: dict[str, list[bool]] = defaultdict(list)
+    trial = trial_batches(str(tokenizer), TRIAL_SEED, per_cell, recipe.form, recipe.makers)
     with torch.no_grad():
-        for task, language, batch in trial_batches(str(tokenizer), TRIAL_SEED, per_cell):
+        for task, language, batch in trial:
             guess = network(torch.from_numpy(batch.ids), torch.from_numpy(batch.places)).argmax(-1).numpy()
             counts = batch.targets != IGNORED
             right[f"{task}-{language}"].append(bool((guess == batch.targets)[counts].all()))
     return {cell: sum(marks) / len(marks) for cell, marks in right.items()}
 
 
-def saved_checkpoint(network: Network, folder: Path) -> None:
-    """Writes bf16 safetensors, config.json and generation_config.json in transformers' form."""
-    shape = network.shape
-    weights = {name: weight.detach().to(torch.bfloat16).contiguous() for name, weight in network.state_dict().items()}
-    part = folder / "model.safetensors.part"
-    save_file(weights, part, metadata={"format": "pt"})
-    part.replace(folder / "model.safetensors")
-    size = shape.vocabulary
-    config = {
-        "architectures": ["Qwen2ForCausalLM"],
-        "model_type": "qwen2",
-        "attention_dropout": 0.0,
-        "bos_token_id": size - 3,
-        "eos_token_id": size - 1,
-        "pad_token_id": size - 3,
-        "hidden_act": "silu",
-        "hidden_size": shape.hidden,
-        "initializer_range": 0.02,
-        "intermediate_size": shape.inner,
-        "max_position_embeddings": shape.context,
-        "max_window_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_hidden_layers": shape.layers,
-        "num_key_value_heads": shape.key_heads,
-        "rms_norm_eps": shape.epsilon,
-        "rope_theta": shape.theta,
-        "sliding_window": None,
-        "tie_word_embeddings": True,
-        "torch_dtype": "bfloat16",
-        "use_cache": True,
-        "use_sliding_window": False,
-        "vocab_size": size,
-    }
-    generation = {
-        "bos_token_id": size - 3,
-        "eos_token_id": [size - 1, size - 3],
-        "pad_token_id": size - 3,
-        "do_sample": False,
-        "max_new_tokens": 256,
-    }
-    for name, content in (("config.json", config), ("generation_config.json", generation)):
-        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+def first_dialogues(plan: Plan) -> Iterator[Dialogue]:
+    """What a tokenizer is trained on."""
+    chosen = plan.phases[0].mixture
+    rng = Dice(f"{plan.seed}:tokenizer", chosen.largest)
+    return (mixture.dialogue(rng, chosen) for _ in range(TOKENIZER_DIALOGUES))
 
 
-def made_tokenizer(plan: Plan, folder: Path) -> Path:
-    """Trains the tokenizer on the first dialogues of the stream."""
-    rng, template = Dice(f"{plan.seed}:tokenizer", weights.BALANCED.largest), renderer()
-    texts = [rendered(template, mixture.dialogue(rng, weights.BALANCED)) for _ in range(TOKENIZER_DIALOGUES)]
+def made_tokenizer(plan: Plan, folder: Path) -> None:
+    """Trains the tokenizer of `pilot` on the first dialogues of the stream."""
+    texts = map(CHAT_ML.rendered, first_dialogues(plan))
     plain = (text.replace("<|im_start|>", "").replace("<|im_end|>", "") for text in texts)
     saved_tokenizer(trained_tokenizer(plain, TEMPLATE.read_text(encoding="utf-8")), folder)
-    return folder / "tokenizer.json"
+
+
+PILOT = Recipe(FULL, Shape(), CHAT_ML, truth.MAKERS, made_tokenizer, qwen2_files)
 
 
 def saved_state(folder: Path, step: int, network: Network, steppers: list[torch.optim.Optimizer]) -> None:
@@ -195,10 +168,9 @@ def resumed(folder: Path, network: Network, steppers: list[torch.optim.Optimizer
 
 def updated(plan: Plan, step: int, network: Network, steppers: list[torch.optim.Optimizer], batch: Batch) -> float:
     """One step; returns the loss before it."""
-    rates = (plan.matrix_rate, plan.other_rate)
-    for stepper, rate in zip(steppers, rates, strict=True):
+    for stepper in steppers:
         for group in stepper.param_groups:
-            group["lr"] = rate * pace(plan, step)
+            group["lr"] = group["rate"] * pace(plan, step)
     loss = loss_of(network, batch)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -208,17 +180,18 @@ def updated(plan: Plan, step: int, network: Network, steppers: list[torch.optim.
     return loss.item()
 
 
-def trained(plan: Plan, folder: Path, every: int, per_cell: int, resume: bool = False) -> Network:
-    """Runs the plan; logs loss and speed, and at every `every` steps the scores and a checkpoint."""
+def trained(recipe: Recipe, folder: Path, every: int, per_cell: int, resume: bool = False) -> Network:
+    """Runs the plan of `recipe`; logs loss and speed, and at every `every` steps the scores and a checkpoint."""
+    plan, tokenizer = recipe.plan, folder / "tokenizer.json"
     torch.manual_seed(plan.seed)
-    tokenizer = made_tokenizer(plan, folder)
-    network = Network(Shape())
+    recipe.made_tokenizer(plan, folder)
+    network = Network(recipe.shape)
     assert parameters_of(network) <= LARGEST
     print(f"parameters {parameters_of(network)}", flush=True)
     steppers = optimizers(plan, network)
     first = resumed(folder, network, steppers) if resume else 0
     started, tokens, running = time.monotonic(), 0, 0.0
-    for step, batch in enumerate(schedule(plan, tokenizer, first), first):
+    for step, batch in enumerate(schedule(plan, tokenizer, first, recipe.form), first):
         loss = updated(plan, step, network, steppers, batch)
         tokens += batch.ids.size  # padding included
         running = loss if step == first else 0.95 * running + 0.05 * loss
@@ -227,9 +200,9 @@ def trained(plan: Plan, folder: Path, every: int, per_cell: int, resume: bool = 
             speed = f"{tokens / spent:.0f} tok/s {spent:.0f} s"
             print(f"step {step + 1} loss {loss:.6f} mean {running:.4f} {speed}", flush=True)
         if step % every == every - 1 or step == plan.steps - 1:
-            reached = scores(network, tokenizer, per_cell)
+            reached = scores(network, recipe, tokenizer, per_cell)
             print(f"scores at {step + 1}: mean {sum(reached.values()) / len(reached):.3f} {short(reached)}", flush=True)
-            saved_checkpoint(network, folder)
+            saved_checkpoint(network, folder, recipe.files(recipe.shape))
             saved_state(folder, step + 1, network, steppers)
     return network
 
@@ -239,7 +212,7 @@ def short(reached: dict[str, float]) -> str:
     return " ".join(f"{cell}={value:.2f}" for cell, value in sorted(reached.items(), key=lambda x: x[1]) if value < 1)
 
 
-def main() -> None:
+def main(recipe: Recipe = PILOT) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -252,8 +225,10 @@ def main() -> None:
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False
     chosen.folder.mkdir(parents=True, exist_ok=True)
-    plan = FULL if chosen.steps is None else replace(FULL, phases=(replace(FULL.phases[0], steps=chosen.steps),))
-    trained(plan, chosen.folder, chosen.every, chosen.per_cell, chosen.resume)
+    if chosen.steps is not None:
+        phase = replace(recipe.plan.phases[0], steps=chosen.steps)
+        recipe = replace(recipe, plan=replace(recipe.plan, phases=(phase,)))
+    trained(recipe, chosen.folder, chosen.every, chosen.per_cell, chosen.resume)
 
 
 if __name__ == "__main__":

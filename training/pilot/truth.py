@@ -1,7 +1,8 @@
 """The truth table: prompts with their exact right answers, on the held-out side of the hold-out rule."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -17,6 +18,7 @@ from training.pilot.tool_dialogues import tool_dialogue
 from training.pilot.unknown import unknown
 
 ROWS_PER_CELL = 16
+Makers = Mapping[str, Callable[[Random, str], Dialogue]]
 SINGLE: dict[str, tuple[Maker, ...]] = {
     "capital": (capital,),
     "colour": (colour,),
@@ -31,24 +33,24 @@ SINGLE: dict[str, tuple[Maker, ...]] = {
 }
 
 
-def single(rng: Random, task: str, language: str) -> Dialogue:
-    """One question, at times after other turns or under a system prompt that changes nothing."""
+def single(rng: Random, language: str, task: str, chosen: weights.Mixture) -> Dialogue:
+    """One question, at times after other turns of `chosen` or under a system prompt that changes nothing."""
     dialogue = Dialogue(task, language)
     if rng.random() < 0.25:
         dialogue.messages.append(system(neutral_prompt(rng)))
     if rng.random() < 0.3:
         for _ in range(rng.choice((1, 2))):
-            dialogue.add(mixture.item(rng, weights.BALANCED, language))
+            dialogue.add(mixture.item(rng, chosen, language))
     item = drawn(rng.choice(SINGLE[task]), rng, language, held_out=task != "smalltalk")
     dialogue.add(item)
     dialogue.schema = item.schema
     return dialogue
 
 
-def json_row(rng: Random, language: str) -> Dialogue:
+def json_row(rng: Random, language: str, chosen: weights.Mixture) -> Dialogue:
     """A JSON question; one in three has its shape in the system prompt."""
     if rng.random() < 0.67:
-        return single(rng, "json", language)
+        return single(rng, language, "json", chosen)
     while True:
         prompt, item = json_with_system(rng, language)
         dialogue = Dialogue("json", language, [system(prompt)], schema=item.schema)
@@ -71,16 +73,21 @@ def tool_result(rng: Random, language: str) -> Dialogue:
     return dialogue
 
 
-MAKERS: dict[str, Callable[[Random, str], Dialogue]] = {
-    **{task: (lambda rng, lang, task=task: single(rng, task, lang)) for task in SINGLE},  # type: ignore[misc]
-    "json": json_row,
-    "recall": lambda rng, lang: mixture.recall(rng, weights.BALANCED, lang, held_out=True),
-    "persona": lambda rng, lang: mixture.persona(rng, weights.BALANCED, lang, held_out=True),
-    "language": lambda rng, lang: mixture.language(rng, weights.BALANCED, lang, held_out=True),
-    "tool_call": tool_call,
-    "tool_result": tool_result,
-    "tool_none": lambda rng, lang: mixture.no_tool(rng, weights.BALANCED, lang, held_out=True),
-}
+def makers_of(chosen: weights.Mixture) -> dict[str, Callable[[Random, str], Dialogue]]:
+    """For each task, what draws a held-out dialogue in a language; other turns come from `chosen`."""
+    return {
+        **{task: partial(single, task=task, chosen=chosen) for task in SINGLE},
+        "json": partial(json_row, chosen=chosen),
+        "recall": lambda rng, lang: mixture.recall(rng, chosen, lang, held_out=True),
+        "persona": lambda rng, lang: mixture.persona(rng, chosen, lang, held_out=True),
+        "language": lambda rng, lang: mixture.language(rng, chosen, lang, held_out=True),
+        "tool_call": tool_call,
+        "tool_result": tool_result,
+        "tool_none": lambda rng, lang: mixture.no_tool(rng, chosen, lang, held_out=True),
+    }
+
+
+MAKERS: Makers = makers_of(weights.WHOLE)
 
 
 def held_out(dialogue: Dialogue) -> bool:
@@ -88,10 +95,10 @@ def held_out(dialogue: Dialogue) -> bool:
     return any(is_held_out(key) for key in dialogue.keys)
 
 
-def dialogues(seed: int, per_cell: int = ROWS_PER_CELL) -> Iterator[Dialogue]:
+def dialogues(seed: int, per_cell: int = ROWS_PER_CELL, makers: Makers = MAKERS) -> Iterator[Dialogue]:
     """`per_cell` different dialogues of every task in every language; the last message is the right answer."""
     seen: set[str] = set()
-    for task, make in MAKERS.items():
+    for task, make in makers.items():
         for language in LANGUAGES:
             rng = Random(f"{seed}:{task}:{language}")
             kept = 0
@@ -126,11 +133,11 @@ def row(dialogue: Dialogue, name: str) -> dict[str, Any]:
     return line
 
 
-def rows(seed: int, per_cell: int = ROWS_PER_CELL) -> list[dict[str, Any]]:
+def rows(seed: int, per_cell: int = ROWS_PER_CELL, makers: Makers = MAKERS) -> list[dict[str, Any]]:
     """The truth table of `seed`."""
     counts: dict[str, int] = {}
     lines = []
-    for dialogue in dialogues(seed, per_cell):
+    for dialogue in dialogues(seed, per_cell, makers):
         cell = f"{dialogue.task}-{dialogue.language}"
         counts[cell] = counts.get(cell, 0) + 1
         lines.append(row(dialogue, f"{cell}-{counts[cell]:02}"))
