@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -12,10 +14,11 @@ import pytest
 
 from slipway.control.reconcile import replica_phase
 from slipway.deployment import Phase, Plan
-from slipway.errors import EngineFailed, FetchFailed
+from slipway.errors import Cancelled, EngineFailed, EnvironmentFailed, FetchFailed
+from slipway.runtime.environments import Held
 from slipway.runtime.ports import free_port
-from slipway.runtime.replica import Effects, Progress, Replica
-from slipway.types import Location
+from slipway.runtime.replica import Effects, Install, Progress, Replica
+from slipway.types import Environment, Location
 from tests.plans import make_plan
 from tests.runtime.test_process import alive, until_gone
 
@@ -34,6 +37,16 @@ def fake_plan(*flags: str, timeout_s: float = BOUND_S, serves: str = "tiny") -> 
     return make_plan(argv=argv, timeout_s=timeout_s)
 
 
+def no_install(environment: Environment, tell: Callable[[str], None], cancel: threading.Event) -> Held:
+    raise AssertionError("the embedded engine has nothing to install")
+
+
+def with_environment(plan: Plan) -> Plan:
+    """The plan as an engine with an environment of its own has it."""
+    environment = Environment("3.11", ("tinyengine==1.0",), False, "tinyengine-cpu", ("tinyengine",))
+    return replace(plan, environment=environment, launch=replace(plan.launch, argv=("{python}", *plan.launch.argv[1:])))
+
+
 Make = Callable[..., Replica]
 
 
@@ -43,8 +56,13 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
     tasks: list[asyncio.Task[None]] = []
     async with aiohttp.ClientSession() as session, asyncio.timeout(BOUND_S):
 
-        def start(plan: Plan, fetch: Callable[[Location, Progress, threading.Event], Path] = fetched) -> Replica:
-            replica = Replica("tiny-0", plan, tmp_path / "tiny-0.log", Effects(fetch, session, free_port), lambda: None)
+        def start(
+            plan: Plan,
+            fetch: Callable[[Location, Progress, threading.Event], Path] = fetched,
+            install: Install = no_install,
+        ) -> Replica:
+            effects = Effects(fetch, session, free_port, install)
+            replica = Replica("tiny-0", plan, tmp_path / "tiny-0.log", effects, lambda: None)
             tasks.append(asyncio.create_task(replica.run()))
             return replica
 
@@ -141,7 +159,9 @@ async def test_cancelling_while_fetching_tells_the_fetcher(make: Make, tmp_path:
         return Path()
 
     async with aiohttp.ClientSession() as session:
-        replica = Replica("tiny-0", fake_plan(), tmp_path / "a.log", Effects(slow, session, free_port), lambda: None)
+        replica = Replica(
+            "tiny-0", fake_plan(), tmp_path / "a.log", Effects(slow, session, free_port, no_install), lambda: None
+        )
         task = asyncio.create_task(replica.run())
         await asyncio.to_thread(began.wait, BOUND_S)
         task.cancel()
@@ -152,7 +172,11 @@ async def test_cancelling_while_fetching_tells_the_fetcher(make: Make, tmp_path:
 async def test_stopping_ends_the_engine_and_its_grandchildren(make: Make, tmp_path: Path) -> None:
     async with aiohttp.ClientSession() as session:
         replica = Replica(
-            "tiny-0", fake_plan("--fork"), tmp_path / "b.log", Effects(fetched, session, free_port), lambda: None
+            "tiny-0",
+            fake_plan("--fork"),
+            tmp_path / "b.log",
+            Effects(fetched, session, free_port, no_install),
+            lambda: None,
         )
         task = asyncio.create_task(replica.run())
         await until(replica, Phase.READY)
@@ -192,7 +216,9 @@ async def test_a_second_cancel_does_not_leave_the_engine_behind(
     monkeypatch.setattr("slipway.runtime.replica.STOP_GRACE_S", 0.5)
     async with aiohttp.ClientSession() as session:
         plan = fake_plan("--ignore-sigterm")
-        replica = Replica("tiny-0", plan, tmp_path / "a.log", Effects(fetched, session, free_port), lambda: None)
+        replica = Replica(
+            "tiny-0", plan, tmp_path / "a.log", Effects(fetched, session, free_port, no_install), lambda: None
+        )
         task = asyncio.create_task(replica.run())
         await until(replica, Phase.READY)
         pid = replica.observation.pid
@@ -216,3 +242,59 @@ async def test_a_fetch_that_hangs_holds_no_thread_of_the_pool_that_plans(make: M
     await asyncio.sleep(0)
     assert await asyncio.to_thread(lambda: "planned") == "planned"
     release.set()
+
+
+async def test_the_environment_is_made_told_held_while_it_runs_and_let_go(make: Make, tmp_path: Path) -> None:
+    go_on, held = threading.Event(), Held(tmp_path / "python", os.open("/dev/null", os.O_RDONLY))
+    held.python.symlink_to(sys.executable)
+
+    def install(environment: Environment, tell: Callable[[str], None], cancel: threading.Event) -> Held:
+        tell(f"fetching {environment.requirements[0]}")
+        go_on.wait(BOUND_S)
+        return held
+
+    replica = make(with_environment(fake_plan()), install=install)
+    await until(replica, Phase.INSTALLING)
+    assert replica.observation.installing == "fetching tinyengine==1.0"
+    assert replica.process is None
+    go_on.set()
+    await until(replica, Phase.READY)
+    assert replica.process is not None
+    assert Path(f"/proc/{replica.process.pid}/cmdline").read_bytes().split(b"\0")[0] == str(held.python).encode()
+    assert held.descriptor is not None
+    replica.process.process.kill()
+    await until(replica, Phase.FAILED)
+    async with asyncio.timeout(BOUND_S):
+        while held.descriptor is not None:
+            await asyncio.sleep(0.01)
+
+
+async def test_an_environment_that_cannot_be_made_is_told_and_nothing_is_started(make: Make) -> None:
+    def fails(environment: Environment, tell: Callable[[str], None], cancel: threading.Event) -> Held:
+        raise EnvironmentFailed("no such package")
+
+    replica = make(with_environment(fake_plan()), install=fails)
+    await until(replica, Phase.FAILED)
+    failure = replica.observation.failure
+    assert failure is not None
+    assert (failure.kind, failure.cause) == (EnvironmentFailed, "no such package")
+    assert replica.process is None
+
+
+async def test_stopping_while_an_environment_is_made_waits_until_it_is_given_up(tmp_path: Path) -> None:
+    begun, given_up = threading.Event(), threading.Event()
+
+    def slow(environment: Environment, tell: Callable[[str], None], cancel: threading.Event) -> Held:
+        begun.set()
+        assert cancel.wait(BOUND_S)
+        given_up.set()
+        raise Cancelled("given up")
+
+    async with aiohttp.ClientSession() as session:
+        effects = Effects(fetched, session, free_port, slow)
+        replica = Replica("tiny-0", with_environment(fake_plan()), tmp_path / "a.log", effects, lambda: None)
+        task = asyncio.create_task(replica.run())
+        assert await asyncio.to_thread(begun.wait, BOUND_S)
+        task.cancel()
+        await asyncio.wait({task})
+        assert given_up.is_set()

@@ -8,15 +8,16 @@ import aiohttp
 
 from slipway.deployment import Observation, Plan
 from slipway.runtime.ports import free_port
-from slipway.runtime.replica import Effects, Fetch, Replica
+from slipway.runtime.replica import Effects, Fetch, Install, Replica
 
 
 class LocalFleet:
     """Holds replicas and their tasks. No two replicas get the same port."""
 
-    def __init__(self, logs: Path, fetch: Fetch) -> None:
+    def __init__(self, logs: Path, fetch: Fetch, install: Install) -> None:
         self._logs = logs
         self._fetch = fetch
+        self._install = install
         self._replicas: dict[str, Replica] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ports: dict[str, int] = {}
@@ -29,7 +30,7 @@ class LocalFleet:
             return
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5), trust_env=False)
-        effects = Effects(self._fetch, self._session, lambda: self._port(replica))
+        effects = Effects(self._fetch, self._session, lambda: self._port(replica), self._install)
         held = Replica(replica, plan, self._logs / f"{replica}.log", effects, self._changed.set)
         self._replicas[replica] = held
         self._tasks[replica] = asyncio.create_task(held.run(), name=f"replica {replica}")

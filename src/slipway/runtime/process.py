@@ -34,13 +34,16 @@ class EngineProcess:
     secret: str = field(repr=False)
 
     @classmethod
-    async def start(cls, launch: Launch, log_path: Path, port: int) -> "EngineProcess":
-        """Start the engine on ``port``. Raises OSError if its program cannot be run."""
+    async def start(
+        cls, launch: Launch, log_path: Path, port: int, python: Path = Path(sys.executable)
+    ) -> "EngineProcess":
+        """Start the engine on ``port`` with its environment's interpreter. Raises OSError if it cannot be run."""
         secret = secrets.token_urlsafe(32)
         files = _write_files(launch.files, log_path.with_suffix(".files"))
-        placeholders = {"{python}": sys.executable, "{port}": str(port), "{files}": str(files)}
+        placeholders = {"{python}": str(python), "{port}": str(port), "{files}": str(files)}
         argv = [_fill(word, placeholders) for word in launch.argv]
         env = _environment({name: _fill(value, placeholders) for name, value in launch.env.items()})
+        env["PATH"] = os.pathsep.join(filter(None, (str(python.parent), env.get("PATH"))))  # its own tools: ninja
         env[launch.secret_variable] = secret
         with open_log(log_path) as log_file:
             process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""One replica: fetch the weights, start the engine, probe until it answers, watch it until it ends.
+"""One replica: weights fetched, environment made, engine started, probed until it answers, watched until it ends.
 
 A replica writes only its own observation. Whoever holds it calls `run` once and cancels it to stop it.
 """
@@ -12,20 +12,27 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import aiohttp
 
 from slipway.deployment import Failure, Observation, Plan
 from slipway.engines import find_engine
 from slipway.errors import EngineFailed, SlipwayError
-from slipway.formats.gguf import read_gguf
 from slipway.runtime.engine_log import log_tail, trim_log
+from slipway.runtime.environments import Held
+from slipway.runtime.preparation import Making, prepare
 from slipway.runtime.process import EngineProcess
-from slipway.types import Hub, Location
+from slipway.runtime.rate import Rate
+from slipway.types import Environment, Hub, Location
 
+T = TypeVar("T")
 Progress = Callable[[int, int | None], None]
 Fetch = Callable[[Location, Progress, threading.Event], Path]  # blocking; returns where the files are
+# Blocking; tells what it does, where there is something to do.
+Install = Callable[[Environment, Callable[[str], None], threading.Event], Held]
 
 STOP_GRACE_S = 10.0
 _TAIL_LINES = 20
@@ -38,11 +45,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a replica needs from outside: the fetcher, an HTTP session for probes, a port, the wall clock."""
+    """What a replica needs from outside: weights, an HTTP session for probes, a port, environments, the wall clock."""
 
     fetch: Fetch
     session: aiohttp.ClientSession
     port: Callable[[], int]
+    install: Install
     clock: Callable[[], float] = time.time
 
 
@@ -55,13 +63,15 @@ class Replica:
         self.observation = Observation(name, log_path=log_path)
         self._log_path = log_path
         self._effects = effects
+        self._held: Held | None = None  # the environment it runs in
         self._on_change = on_change
 
     async def run(self) -> None:
         """Serve until the engine ends or this is cancelled. Never raises but CancelledError: failures are observed."""
         try:
             await self._fetch()
-            process = await self._start()
+            self._held = await self._install()
+            process = await self._start(self._held.python)
             await self._probe(process)
             self._see(replace(self.observation, ready_since=self._effects.clock()))
             raise self._death(await self._watch(process))
@@ -78,16 +88,19 @@ class Replica:
     async def _fetch(self) -> None:
         location = self.plan.model.location
         loop = asyncio.get_running_loop()
-        cancel = threading.Event()
+        cancel, rate = threading.Event(), Rate()
 
         def seen(fetched: int, total: int | None) -> None:
-            self._see(replace(self.observation, fetched_bytes=fetched, fetch_total_bytes=total))
+            per_s = rate.update(time.monotonic(), fetched)
+            self._see(
+                replace(self.observation, fetched_bytes=fetched, fetch_total_bytes=total, fetch_bytes_per_s=per_s)
+            )
 
         def progress(fetched: int, total: int | None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has closed: nobody looks any more
                 loop.call_soon_threadsafe(seen, fetched, total)
 
-        if location.hub is not Hub.LOCAL:
+        if location.hub is not Hub.LOCAL or location.served is not None:
             self._see(replace(self.observation, fetching_since=self._effects.clock()))
         try:
             await in_thread(lambda: self._fetched(location, progress, cancel))
@@ -96,12 +109,36 @@ class Replica:
 
     def _fetched(self, location: Location, progress: Progress, cancel: threading.Event) -> None:
         path = self._effects.fetch(location, progress, cancel)
-        if path.suffix == ".gguf":
-            read_gguf(path)  # whole and well-formed, before an engine sees it
+        prepare(self.plan.model, path, Making(progress, cancel))  # checked, before an engine sees it
 
-    async def _start(self) -> EngineProcess:
+    async def _install(self) -> Held:
+        """The environment to start in, made where it is Slipway's to make; cancelled, nothing half-made is left."""
+        environment = self.plan.environment
+        if not environment.made:
+            return Held(Path(environment.python))
+        loop, cancel = asyncio.get_running_loop(), threading.Event()
+
+        def seen(doing: str) -> None:
+            since = self.observation.installing_since or self._effects.clock()
+            self._see(replace(self.observation, installing_since=since, installing=doing))
+
+        def tell(doing: str) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody looks any more
+                loop.call_soon_threadsafe(seen, doing)
+
+        work = asyncio.ensure_future(in_thread(lambda: self._effects.install(environment, tell, cancel)))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            cancel.set()
+            await asyncio.wait({work}, timeout=STOP_GRACE_S)
+            if work.done() and work.exception() is None:
+                work.result().close()
+            raise
+
+    async def _start(self, python: Path) -> EngineProcess:
         self._see(replace(self.observation, starting_since=self._effects.clock()))
-        process = await EngineProcess.start(self.plan.launch, self._log_path, self._effects.port())
+        process = await EngineProcess.start(self.plan.launch, self._log_path, self._effects.port(), python)
         self.process = process
         self._see(replace(self.observation, pid=process.pid, address=process.address))
         return process
@@ -167,6 +204,13 @@ class Replica:
         self._see(replace(self.observation, failed_at=self._effects.clock(), failure=failure, ready_since=None))
 
     async def _end(self) -> None:
+        try:
+            await self._end_process()
+        finally:
+            if self._held is not None:
+                self._held.close()
+
+    async def _end_process(self) -> None:
         if self.process is None:
             return
         if self.observation.failure is None:
@@ -182,33 +226,28 @@ class Replica:
         self._on_change()
 
 
-async def in_thread(call: Callable[[], None]) -> None:
+async def in_thread(call: Callable[[], T]) -> T:
     """Run ``call`` in a daemon thread of its own.
 
     A fetch takes hours: it must hold up neither the pool that plans and reads logs, nor the end of the process.
     """
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
+    done: asyncio.Future[T] = loop.create_future()
 
-    def settle(error: BaseException | None) -> None:
-        if done.done():
-            return
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
+    def settle(settled: Callable[[], None]) -> None:
+        if not done.done():
+            settled()
 
     def work() -> None:
-        error: BaseException | None = None
         try:
-            call()
+            settled = partial(done.set_result, call())
         except Exception as raised:
-            error = raised
+            settled = partial(done.set_exception, raised)
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, error)
+            loop.call_soon_threadsafe(settle, settled)
 
     threading.Thread(target=work, name="fetch", daemon=True).start()
-    await done
+    return await done
 
 
 def _ending(code: int) -> str:
