@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,9 @@ class HubStandIn:
     cuts: Counter[str] = field(default_factory=Counter)  # file -> how often to cut the connection half-way
     flips: Counter[str] = field(default_factory=Counter)  # file -> how often to send a wrong byte
     refusals: Counter[str] = field(default_factory=Counter)  # file -> how often to answer 503
+    too_many: Counter[str] = field(default_factory=Counter)  # file, or "" for a listing -> how often to answer 429
+    retry_after: str = "0"  # what a 429 asks for
+    slow: Counter[str] = field(default_factory=Counter)  # hub -> tenths of a second a listing takes
     requests: list[str] = field(default_factory=list)  # "GET /path", without the query
     served: Counter[str] = field(default_factory=Counter)  # file -> body bytes sent
     leaked: bool = False  # a token arrived at the other address
@@ -57,6 +61,11 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         path, query = unquote(parts.path), {key: value[0] for key, value in parse_qs(parts.query).items()}
         self.hub.requests.append(f"{self.command} {path}")
+        if path.startswith("/api/"):
+            time.sleep(self.hub.slow["modelscope" if path.startswith("/api/v1/") else "huggingface"] / 10)
+            if "FilePath" not in query and _once(self.hub.too_many, ""):
+                self._busy()
+                return
         if self.hub.listing is not None and path.startswith("/api/"):
             self._head(200, len(self.hub.listing), {})
             self.wfile.write(self.hub.listing)
@@ -132,14 +141,18 @@ class _Handler(BaseHTTPRequestHandler):
         if _once(self.hub.refusals, name):
             self._json(503, {"error": "busy"})
             return
-        start = 0
-        if self.hub.ranges and (match := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))):
-            start = int(match[1])
+        if _once(self.hub.too_many, name):
+            self._busy()
+            return
+        start, end, partial = 0, len(content), False
+        if self.hub.ranges and (match := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))):
+            start, partial = int(match[1]), True
+            end = min(end, int(match[2]) + 1) if match[2] else end
         extra = _about(content)
-        if start:
-            extra["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        data = bytearray(content[start:])
-        self._head(206 if start else 200, len(data), extra)
+        if partial:
+            extra["Content-Range"] = f"bytes {start}-{end - 1}/{len(content)}"
+        data = bytearray(content[start:end])
+        self._head(206 if partial else 200, len(data), extra)
         if not body:
             return
         if data and _once(self.hub.flips, name):
@@ -155,18 +168,22 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(name, bytes(data[half:]))
 
     def _send(self, name: str, data: bytes) -> None:
-        self.hub.served[name] += len(data)  # before the client can have it all and look at the count
+        served = self.hub.served  # a test that begins to count anew puts another there
+        served[name] += len(data)  # before the client can have it all and look at the count
         try:
             self.wfile.write(data)
             self.wfile.flush()
         except OSError:  # the client left
             self.close_connection = True
-            self.hub.served[name] -= len(data)
+            served[name] -= len(data)
 
     def _authorized(self) -> bool:
         token = self.hub.token
         given = (self.headers.get("Authorization", ""), self.headers.get("Cookie", ""))
         return token is None or given[0] == f"Bearer {token}" or given[1] == f"m_session_id={token}"
+
+    def _busy(self) -> None:
+        self._json(429, {"error": "too many requests"}, {"Retry-After": self.hub.retry_after})
 
     def _json(self, status: int, value: object, headers: dict[str, str] | None = None) -> None:
         data = json.dumps(value).encode()

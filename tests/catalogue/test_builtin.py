@@ -113,17 +113,11 @@ def test_the_embedded_family_is_described_as_it_was_trained() -> None:
         assert (shape.vocab, shape.tied) == (config["vocab_size"], config["tie_word_embeddings"])
 
 
-def test_loading_the_catalogue_is_quick_and_light() -> None:
-    """At most 50 ms on a busy machine (5 ms on a quiet one), and nothing heavy is imported."""
-    timing = (
-        "import sys, time\n"
+def test_loading_the_catalogue_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
         "from slipway.catalogue.catalogue import load_catalogue\n"
-        "def once():\n    start = time.perf_counter(); load_catalogue(); return time.perf_counter() - start\n"
-        "heavy = {'jinja2', 'aiohttp', 'asyncio', 'huggingface_hub', 'numpy', 'xllamacpp'} & set(sys.modules)\n"
-        "print(min(once() for _ in range(5)) * 1e3, *heavy)\n"
+        "load_catalogue()\n"
+        "print(*{'jinja2', 'aiohttp', 'asyncio', 'huggingface_hub', 'numpy', 'xllamacpp'} & set(sys.modules))\n"
     )
-    took, *heavy = subprocess.run(
-        [sys.executable, "-c", timing], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert heavy == []
-    assert float(took) < 50
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from slipway.client import RemoteModel, remote_model
-from slipway.commands.progress import Display, Meter, duration, phase_line
+from slipway.commands.progress import Display, duration, phase_line
 from slipway.commands.table import table
 from tests.cli.stub import model
 
@@ -17,8 +17,8 @@ def seen(phase: str, **more: Any) -> RemoteModel:
     return remote_model(model("qwen", phase, **more))
 
 
-def fetching(have: int, total: int | None) -> RemoteModel:
-    return seen("fetching", progress={"fetched_bytes": have, "total_bytes": total})
+def fetching(have: int, total: int | None, rate: float | None = None) -> RemoteModel:
+    return seen("fetching", progress={"fetched_bytes": have, "total_bytes": total, "bytes_per_s": rate})
 
 
 class Terminal(io.StringIO):
@@ -45,43 +45,24 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "rate", "line"),
+    ("state", "line"),
     [
-        (seen("pending"), None, "qwen: waiting for its turn, 2.0 s"),
-        (seen("starting"), None, "qwen: starting llama.cpp, 2.0 s"),
-        (seen("stopping"), None, "qwen: stopping, 2.0 s"),
-        (seen("failed", failure={"cause": "out of memory"}), None, "qwen: failed: out of memory, 2.0 s"),
-        (fetching(0, None), None, "qwen: fetching what is missing, 2.0 s"),
-        (fetching(MIB, None), None, "qwen: fetching 1.0 MiB, 2.0 s"),
-        (fetching(50 * MIB, 200 * MIB), None, "qwen: fetching 50.0 MiB of 200.0 MiB (25%), 2.0 s"),
+        (seen("pending"), "qwen: waiting for its turn, 2.0 s"),
+        (seen("starting"), "qwen: starting llama.cpp, 2.0 s"),
+        (seen("stopping"), "qwen: stopping, 2.0 s"),
+        (seen("failed", failure={"cause": "out of memory"}), "qwen: failed: out of memory, 2.0 s"),
+        (fetching(0, None), "qwen: fetching what is missing, 2.0 s"),
+        (fetching(MIB, None), "qwen: fetching 1.0 MiB, 2.0 s"),
+        (fetching(50 * MIB, 200 * MIB), "qwen: fetching 50.0 MiB of 200.0 MiB (25%), 2.0 s"),
         (
-            fetching(50 * MIB, 200 * MIB),
-            10.0 * MIB,
+            fetching(50 * MIB, 200 * MIB, 10.0 * MIB),
             "qwen: fetching 50.0 MiB of 200.0 MiB (25%), 10.0 MiB/s, 15 s left, 2.0 s",
         ),
-        (fetching(200 * MIB, 200 * MIB), 1.0 * MIB, "qwen: fetching 200.0 MiB of 200.0 MiB (100%), 1.0 MiB/s, 2.0 s"),
+        (fetching(200 * MIB, 200 * MIB, 1.0 * MIB), "qwen: fetching 200.0 MiB of 200.0 MiB (100%), 1.0 MiB/s, 2.0 s"),
     ],
 )
-def test_lines(state: RemoteModel, rate: float | None, line: str) -> None:
-    assert phase_line(state, 2.0, rate) == line
-
-
-def test_a_rate_is_that_of_the_last_ten_seconds() -> None:
-    meter = Meter()
-    assert meter.rate(0.0, 0) is None
-    assert meter.rate(0.1, 100) is None  # too soon to say
-    assert meter.rate(1.0, 1000) == 1000
-    for second in range(2, 20):
-        rate = meter.rate(float(second), 1000)
-    assert rate is None  # nothing came for ten seconds
-    assert meter.rate(20.0, 11000) == pytest.approx(1000)
-
-
-def test_a_fetch_that_starts_again_has_a_rate_of_its_own() -> None:
-    meter = Meter()
-    meter.rate(0.0, 5000)
-    assert meter.rate(1.0, 0) is None
-    assert meter.rate(2.0, 300) == 300
+def test_lines(state: RemoteModel, line: str) -> None:
+    assert phase_line(state, 2.0) == line
 
 
 def test_without_a_terminal_a_phase_is_a_line() -> None:

@@ -1,16 +1,22 @@
 """What is chosen for the user, as tables: engine, format and quantization, context and parallel, devices, threads."""
 
+import sys
+import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from slipway.catalogue.catalogue import load_catalogue
 from slipway.control.choice import less, threads_share
 from slipway.control.planner import PlanContext, check, plan
+from slipway.engines import find_engine
 from slipway.errors import BadRequest, DoesNotFit, Refused, UnknownName, UnknownOption
 from slipway.parameters import LaunchRequest, request_from
+from slipway.runtime.environments import Environments
 from slipway.settings import load_settings
 from slipway.types import DeviceKind, Gpu, Machine
+from tests.wheels import made_up
 
 GIB = 1024**3
 CPU = Machine(cores=8, memory_bytes=32 * GIB, available_bytes=24 * GIB)
@@ -31,7 +37,10 @@ def context(machine: Machine = CPU, running: int = 0) -> PlanContext:
 def test_the_pilot_on_a_cpu_is_its_gguf_on_llama_cpp_and_says_why() -> None:
     planned = plan(LaunchRequest("pilot"), context())
     assert (planned.engine, str(planned.model.format), planned.model.quantization) == ("llama.cpp", "ggufv2", "q8_0")
-    assert any("the only one that this version can launch" in reason for reason in planned.reasons)
+    assert any(
+        reason.startswith("engine llama.cpp: it is ready; vLLM, ") and "can run it too" in reason
+        for reason in planned.reasons
+    )
     assert planned.warnings == ()
     check(planned, LaunchRequest("pilot"), CPU)
 
@@ -129,10 +138,60 @@ def test_bad_input_is_answered_with_what_is_wrong_and_what_exists(
         plan(request_, context())
 
 
-def test_an_engine_that_cannot_be_launched_yet_is_refused_with_the_reason() -> None:
+def test_an_engine_with_an_environment_of_its_own_can_be_launched_and_the_plan_says_what_is_made() -> None:
     request = LaunchRequest("qwen1.5-chat", model_engine="transformers", size="0_5", format="pytorch")
-    with pytest.raises(Refused, match="environment of its own, which this version does not make yet"):
-        check(plan(request, context()), request, CPU)
+    planned = plan(request, context())
+    check(planned, request, CPU)
+    assert planned.environment.made
+    assert planned.as_json()["environment"]["lock"] == "transformers-cpu"
+    assert planned.launch.argv[0] == "{python}"
+    assert any("environment: made at the launch, about 1.3 GiB" in reason for reason in planned.reasons)
+
+
+@pytest.mark.parametrize(
+    ("machine", "engine"),
+    [(CPU, "Transformers"), (gpus(1), "vLLM")],
+)
+def test_on_a_cpu_the_engine_that_is_installed_is_taken_and_a_gpu_is_worth_the_wait(
+    machine: Machine, engine: str, tmp_path: Path
+) -> None:
+    settings = load_settings({"SLIPWAY_HOME": str(tmp_path)})
+    request = LaunchRequest("qwen1.5-chat", size="0_5", format="pytorch", quantization="none")
+    wanted = PlanContext(CATALOGUE, machine, settings)
+    assert plan(request, wanted).engine == "vLLM"
+    environment = find_engine("transformers").environment(DeviceKind.CPU)
+    Environments(settings.environments, made_up).hold(environment, lambda _: None, threading.Event()).close()
+    assert plan(request, wanted).engine == engine
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"engine_python": sys.executable}, "say which with --model-engine"),
+        ({"engine_python": sys.executable, "model_engine": "llama.cpp"}, "leave out --engine-python"),
+        ({"engine_python": "/nowhere/python", "model_engine": "vllm"}, "no program is there"),
+        ({"engine_python": sys.executable, "model_engine": "vllm"}, "cannot run vllm: .*No module named vllm"),
+    ],
+)
+def test_an_interpreter_named_in_vain_is_refused(fields: dict[str, str], message: str) -> None:
+    format_ = "ggufv2" if fields.get("model_engine") == "llama.cpp" else None
+    request = LaunchRequest("qwen1.5-chat", size="0_5", format=format_, **fields)  # type: ignore[arg-type]
+    with pytest.raises(BadRequest, match=message):
+        plan(request, context())
+
+
+def test_an_interpreter_that_is_named_runs_the_engine(tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho \'{"vllm": "0.30.0"}\'\n')
+    python.chmod(0o755)
+    request = LaunchRequest(
+        "qwen1.5-chat", model_engine="vllm", size="0_5", format="pytorch", engine_python=str(tmp_path)
+    )
+    planned = plan(request, context())
+    assert planned.launch.argv[0] == planned.environment.python == str(python)
+    assert not planned.environment.made
+    assert f"environment: {python}, as it is, with vllm 0.30.0" in planned.reasons
 
 
 @pytest.mark.parametrize(("cores", "replicas", "threads"), [(2, 1, 2), (2, 2, 1), (2, 3, 1), (16, 3, 5), (1, 1, 1)])
@@ -184,10 +243,12 @@ def test_memory_promised_to_a_starting_replica_is_not_promised_twice() -> None:
     assert less(CPU, [on_cpu] * 10_000).available_bytes == 0
 
 
-def test_what_cannot_be_launched_yet_is_not_chosen() -> None:
+def test_gguf_is_chosen_before_the_format_that_has_to_be_converted() -> None:
     planned = plan(LaunchRequest("llama-2-chat", size="7"), context())
     assert str(planned.model.format) == "ggufv2"
     check(planned, LaunchRequest("llama-2-chat", size="7"), CPU)
+    old = LaunchRequest("llama-2-chat", size="7", format="ggmlv3", quantization="q4_0")
+    check(plan(old, context()), old, CPU)
 
 
 def test_asking_for_gpus_plans_for_gpus_where_there_are_none_too() -> None:

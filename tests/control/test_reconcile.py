@@ -11,7 +11,8 @@ from tests.plans import make_plan
 PLAN = make_plan()
 TWO = Deployment("tiny", PLAN, 2, 100.0)
 SEEN = Observation("tiny-0", fetching_since=101)
-STARTING = replace(SEEN, starting_since=102.0)
+INSTALLING = replace(SEEN, installing_since=101.5, installing="fetching torch")
+STARTING = replace(INSTALLING, starting_since=102.0)
 READY = replace(STARTING, ready_since=103.0)
 FAILED = replace(STARTING, failure=Failure("out of memory"), failed_at=104.0)
 
@@ -21,6 +22,7 @@ FAILED = replace(STARTING, failure=Failure("out of memory"), failed_at=104.0)
     [
         (Observation("tiny-0"), Phase.PENDING),
         (SEEN, Phase.FETCHING),
+        (INSTALLING, Phase.INSTALLING),
         (STARTING, Phase.STARTING),
         (READY, Phase.READY),
         (replace(READY, stopping_since=105.0), Phase.STOPPING),
@@ -36,6 +38,8 @@ def test_the_phase_of_a_replica_is_the_latest_thing_that_happened(observation: O
     ("first", "second", "phase", "since"),
     [
         (SEEN, None, Phase.FETCHING, 101),
+        (SEEN, INSTALLING, Phase.INSTALLING, 101.5),
+        (INSTALLING, STARTING, Phase.STARTING, 102),
         (READY, STARTING, Phase.READY, 103),
         (READY, FAILED, Phase.READY, 103),
         (FAILED, STARTING, Phase.STARTING, 102),

@@ -15,6 +15,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubStandIn]
         monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MODELSCOPE_CREDENTIALS_PATH", str(tmp_path / "no-login"))
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setattr(transfer, "DEFAULT_PATIENCE", transfer.Patience(attempts=3, first_wait_s=0.01))
     with hub_stand_in() as stand_in:

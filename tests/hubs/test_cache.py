@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from slipway.errors import Conflict
-from slipway.hubs.cache import CachedModel, cached, locked, remove, slot_of
+from slipway.hubs.cache import locked, slot_of
+from slipway.hubs.inventory import CachedModel, cached, remove
 from slipway.types import Hub, Location
 from tests import gguf_writer as writer
 from tests.hub_stand_in import HubStandIn

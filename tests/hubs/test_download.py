@@ -13,7 +13,7 @@ from huggingface_hub import snapshot_download
 
 from slipway.errors import BadModelFile, BadRequest
 from slipway.hubs import transfer
-from slipway.hubs.cache import cached
+from slipway.hubs.inventory import cached
 from slipway.types import Hub, Location
 from tests import gguf_writer as writer
 from tests.hub_stand_in import HubStandIn

@@ -2,11 +2,12 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from slipway.errors import Cancelled
-from slipway.hubs.cache import cached
+from slipway.hubs.inventory import cached
 from slipway.types import Hub, Location
 from tests import gguf_writer as writer
 from tests.hub_stand_in import HubStandIn
@@ -99,7 +100,7 @@ def test_a_cancelled_fetch_is_kept_and_continued(hub: HubStandIn, kind: Hub, tmp
     assert 0 < held < len(BIG)
     (model,) = cached(tmp_path)
     assert (model.complete, model.bytes) == (False, held)
-    hub.served.clear()
+    hub.served = Counter()
     path, seen = get(one_file(kind), tmp_path)
     assert path.read_bytes() == BIG
     assert hub.served["tiny.gguf"] == len(BIG) - held
@@ -127,6 +128,6 @@ def test_a_file_that_vanished_from_the_cache_is_fetched_again(hub: HubStandIn, t
     hub.files[REPOSITORY] = writer.checkpoint_files()
     path, _ = get(Location(Hub.HUGGINGFACE, REPOSITORY), tmp_path)
     (path / "tokenizer.json").unlink()
-    hub.served.clear()
+    hub.served = Counter()
     get(Location(Hub.HUGGINGFACE, REPOSITORY), tmp_path)
     assert hub.served.keys() == {"tokenizer.json"}

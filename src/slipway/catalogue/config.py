@@ -1,5 +1,6 @@
 """What a checkpoint's config.json means: architecture, context length, format, abilities. Pure; read by `detect`."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,11 @@ _NATIVE = frozenset(
 )
 _TEXT_CONFIGS = ("text_config", "llm_config", "language_config")
 _VISION_TENSOR = re.compile(r"(^|\.)(visual|vision_model|vision_tower|mlp1|multi_modal_projector)\.")
+_EMBEDS = re.compile(
+    r"(^|For)(MaskedLM|SequenceClassification|TokenClassification)$|^(Bert|Roberta|XLMRoberta|MPNet|DistilBert|Electra"
+    r"|NomicBert|NewModel|ModernBert|GteModel|JinaBert|Qwen2Model|Qwen3Model|MistralModel|LlamaModel|T5EncoderModel)"
+    r"(Model)?$"
+)
 _MAX_NUMBER = 1 << 40
 
 
@@ -41,11 +47,12 @@ def architecture_of(config: Mapping[str, Any], tensors: Mapping[str, Stored], wh
     name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else None
     if name is None:
         raise BadModelFile(f"{where / 'config.json'} names no architecture; it is not a language model's")
-    if "auto_map" in config and name not in _NATIVE:
+    if _EMBEDS.search(name):
         raise BadModelFile(
-            f"{where} asks for code of its own (auto_map in config.json) to run {name}; code from a model is never "
-            "executed, and no engine here has that architecture built in"
+            f"{where} is not a language model that writes text ({name}): chat and text generation are served, "
+            "embeddings and classification are not yet"
         )
+    _refuse_code(config, name, where)
     text = text_config(config)
     heads = _number(text, where, "num_attention_heads", "n_head")
     return Architecture(
@@ -61,6 +68,26 @@ def architecture_of(config: Mapping[str, Any], tensors: Mapping[str, Stored], wh
         qkv_bias=any(each.endswith("self_attn.q_proj.bias") for each in tensors),
         extra_parameters=sum(stored.elements for each, stored in tensors.items() if _VISION_TENSOR.search(each)),
     )
+
+
+def refuse_code(directory: Path) -> None:
+    """Raise BadModelFile if a checkpoint's config.json asks for code that came with it, or cannot be read."""
+    try:
+        config = json.loads((directory / "config.json").read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadModelFile(f"{directory / 'config.json'} cannot be read ({error}); fetch it again") from None
+    names = config.get("architectures") if isinstance(config, dict) else None
+    if not isinstance(names, list) or not names:
+        raise BadModelFile(f"{directory / 'config.json'} names no architecture; it is not a language model's")
+    _refuse_code(config, str(names[0]), directory)
+
+
+def _refuse_code(config: Mapping[str, Any], name: str, where: Path) -> None:
+    if "auto_map" in config and name not in _NATIVE:
+        raise BadModelFile(
+            f"{where} asks for code of its own (auto_map in config.json) to run {name}; code from a model is never "
+            "executed, and no engine here has that architecture built in"
+        )
 
 
 def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -100,6 +127,13 @@ def abilities_of(template: str | None, *, sees: bool) -> tuple[Ability, ...]:
         return (Ability.GENERATE,)
     tools = (Ability.TOOLS,) if re.search(r"\btools\b", template) else ()
     return (Ability.CHAT, *tools, *((Ability.VISION,) if sees else ()))
+
+
+def tool_parser_of(template: str | None) -> str | None:
+    """The parser of the tool calls a template writes, None where it writes none or in a way of its own."""
+    if template is None or not re.search(r"\btools\b", template):
+        return None
+    return "hermes" if "<tool_call>" in template else None
 
 
 def _number(config: Mapping[str, Any], where: Path, *keys: str) -> int:

@@ -1,64 +1,27 @@
-"""What a model on this machine is, from its own files: `--model-path` with a GGUF file or a checkpoint directory.
+"""What a model on this machine is, from its own files: `--model-path` with a file of weights or a checkpoint directory.
 
-Only headers and JSON are read; no weights, no pickle, no code of the model's. Readers are in `slipway.formats`.
+Files are left to `detect_file` beside it. Only headers and JSON are read: no weights, no pickle, no code of a model.
+Readers are in `slipway.formats`.
 """
 
 import json
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from slipway.catalogue.config import abilities_of, architecture_of, context_length_of, quantization_of
+from slipway.catalogue.config import abilities_of, architecture_of, context_length_of, quantization_of, tool_parser_of
+from slipway.catalogue.detect_file import UNKNOWN_CONTEXT, Detected, detect_file, name_from, stem_of
 from slipway.errors import BadModelFile
-from slipway.formats.gguf import GgufHeader, read_gguf
-from slipway.formats.magic import GGUF_MAGIC, describe_file, open_weights
+from slipway.formats.magic import open_weights
 from slipway.formats.safetensors import Checkpoint, read_checkpoint
-from slipway.types import Ability, Architecture, Family, Format, Hub, Source, Spec
+from slipway.types import Architecture, Family, Hub, Source, Spec
 
-_PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.IGNORECASE)
 _PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
 _MAX_JSON = 64 * 1024**2
-_MAX_NUMBER = 1 << 40
-_UNKNOWN_CONTEXT = 2048  # where a file does not say: what the smallest decoders in use were trained on
-# The class in config.json for each general.architecture of a GGUF; others keep the GGUF's own name.
-_GGUF_CLASSES: Mapping[str, str] = {
-    "llama": "LlamaForCausalLM",
-    "qwen2": "Qwen2ForCausalLM",
-    "qwen2vl": "Qwen2VLForConditionalGeneration",
-    "qwen2moe": "Qwen2MoeForCausalLM",
-    "qwen3": "Qwen3ForCausalLM",
-    "qwen3moe": "Qwen3MoeForCausalLM",
-    "internlm2": "InternLM2ForCausalLM",
-    "gemma": "GemmaForCausalLM",
-    "gemma2": "Gemma2ForCausalLM",
-    "gemma3": "Gemma3ForCausalLM",
-    "phi3": "Phi3ForCausalLM",
-    "glm4": "Glm4ForCausalLM",
-    "smollm3": "SmolLM3ForCausalLM",
-    "gpt-oss": "GptOssForCausalLM",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Detected:
-    """What a local model's files say it is. ``path`` is what an engine is given: the file, or the directory."""
-
-    path: Path
-    name: str
-    architecture: Architecture
-    format: Format
-    quantization: str  # as the catalogue writes it: none, Int4, Int8, 4-bit, 8-bit, or llama.cpp's: q4_k_m
-    context_length: int
-    abilities: tuple[Ability, ...]
-    parameters: int
-    weights_bytes: int
-    chat_template_present: bool
 
 
 def detect(path: Path) -> Detected:
-    """Detect the model at ``path``: a GGUF file (of a split one, any part), a directory with one, or a checkpoint.
+    """Detect the model at ``path``: a file (of a split one, any part), a directory with a GGUF, or a checkpoint.
 
     Raises BadModelFile in a sentence: nothing there, pickles only, remote code, truncated or missing files.
     """
@@ -86,7 +49,9 @@ def as_family(detected: Detected, name: str | None = None) -> Family:
         abilities=detected.abilities,
         description=f"{detected.architecture.name} detected at {detected.path}.",
         specs=(spec,),
+        tool_parser=detected.tool_parser,
         builtin=False,
+        detected_from=str(detected.path),
     )
 
 
@@ -104,92 +69,7 @@ def _detect(path: Path) -> Detected:
         raise BadModelFile(f"{path} does not exist: give a GGUF file or a checkpoint directory")
     if path.is_dir():
         return _detect_directory(path)
-    if path.suffix.lower() != ".gguf" and not _starts_as_gguf(path):
-        raise BadModelFile(
-            f"{path} is not a model that can be launched: it looks like {describe_file(path)}; "
-            "give a GGUF file, or the directory of a checkpoint"
-        )
-    return _detect_gguf(path)
-
-
-# ---------------------------------------------------------------- GGUF
-
-
-def _detect_gguf(path: Path) -> Detected:
-    headers = [read_gguf(part) for part in gguf_parts(path)]
-    first = headers[0]
-    if first.split_count != len(headers):
-        raise BadModelFile(
-            f"{path} says it is one of {first.split_count} parts; they are found by their names, "
-            f"name-00001-of-{first.split_count:05}.gguf and so on: give the parts the names they had"
-        )
-    template = first.chat_template
-    return Detected(
-        path=first.path,
-        name=_name(first.text("general.name") or _stem(path)),
-        architecture=_gguf_architecture(first, headers),
-        format=Format.GGUF,
-        quantization=first.quantization,
-        context_length=first.own("context_length") or _UNKNOWN_CONTEXT,
-        abilities=abilities_of(template, sees=False),
-        parameters=sum(header.parameters for header in headers),
-        weights_bytes=sum(header.weights_bytes for header in headers),
-        chat_template_present=template is not None,
-    )
-
-
-def gguf_parts(path: Path) -> tuple[Path, ...]:
-    """All files of the GGUF model that ``path`` belongs to, in order. Raises BadModelFile if one is missing."""
-    part = _PART.fullmatch(path.name)
-    if part is None:
-        return (path,)
-    count = max(int(part["count"]), 1)
-    paths = tuple(path.with_name(f"{part['stem']}-{n + 1:05}-of-{part['count']}.gguf") for n in range(count))
-    missing = [each.name for each in paths if not each.exists()]
-    if missing:
-        raise BadModelFile(
-            f"{path} is one of {count} parts, and {len(missing)} are not beside it: {', '.join(missing[:5])}"
-        )
-    return paths
-
-
-def _gguf_architecture(first: GgufHeader, headers: list[GgufHeader]) -> Architecture:
-    tensors = {tensor.name for header in headers for tensor in header.tensors}
-    heads = first.own("attention.head_count") or 0
-    numbers = {
-        "block_count": first.own("block_count") or 0,
-        "embedding_length": first.own("embedding_length") or 0,
-        "attention.head_count": heads,
-        "vocabulary": first.vocabulary or 0,
-    }
-    absent = [key for key, value in numbers.items() if not 0 < value < _MAX_NUMBER]
-    if absent:
-        raise BadModelFile(
-            f"{first.path} is not a language model that can be launched: its architecture is {first.architecture!r} "
-            f"and it does not say its {', '.join(absent)}"
-        )
-    return Architecture(
-        name=_GGUF_CLASSES.get(first.architecture, first.architecture),
-        layers=numbers["block_count"],
-        hidden=numbers["embedding_length"],
-        heads=heads,
-        kv_heads=first.own("attention.head_count_kv") or heads,
-        intermediate=first.own("feed_forward_length") or 0,
-        vocab=numbers["vocabulary"],
-        head_dim=first.own("attention.key_length") or 0,
-        tied="output.weight" not in tensors,
-        qkv_bias="blk.0.attn_q.bias" in tensors,
-    )
-
-
-def _starts_as_gguf(path: Path) -> bool:
-    with open_weights(path) as file:
-        return file.read(4) == GGUF_MAGIC
-
-
-def _stem(path: Path) -> str:
-    part = _PART.fullmatch(path.name)
-    return part["stem"] if part else path.stem
+    return detect_file(path)
 
 
 # ---------------------------------------------------------------- directories
@@ -200,46 +80,48 @@ def _detect_directory(directory: Path) -> Detected:
     has_safetensors = any(directory.glob("*.safetensors"))
     if (directory / "config.json").is_file() and (has_safetensors or not ggufs):
         return _detect_checkpoint(directory)
-    models = {_stem(path): path for path in reversed(ggufs)}
+    models = {stem_of(path): path for path in reversed(ggufs)}
     if len(models) == 1:
-        return _detect_gguf(next(iter(models.values())))
+        return detect_file(next(iter(models.values())))
     if models:
         names = ", ".join(path.name for path in sorted(models.values()))
         raise BadModelFile(f"{directory} holds several GGUF models ({names}): give the path of one")
     if has_safetensors:
         raise BadModelFile(f"{directory} has no config.json, so its safetensors cannot be understood; add it")
-    raise _no_model(directory)
+    raise no_model(str(directory), [path.name for path in directory.iterdir()])
 
 
-def _no_model(directory: Path) -> BadModelFile:
-    pickles = sorted(path.name for path in directory.iterdir() if path.suffix.lower() in _PICKLES)
+def no_model(where: str, names: Iterable[str]) -> BadModelFile:
+    """The error for a directory or repository without weights that can be loaded."""
+    pickles = sorted(name for name in names if Path(name).suffix.lower() in _PICKLES)
     if pickles:
         return BadModelFile(
-            f"{directory} holds its weights only as pickles ({', '.join(pickles[:3])}), which run code when loaded "
+            f"{where} holds its weights only as pickles ({', '.join(pickles[:3])}), which run code when loaded "
             "and are refused; use a safetensors or GGUF edition of the model"
         )
-    return BadModelFile(f"{directory} holds no model: expected a GGUF file, or config.json with .safetensors files")
+    return BadModelFile(f"{where} holds no model: expected a GGUF file, or config.json with .safetensors files")
 
 
 def _detect_checkpoint(directory: Path) -> Detected:
     config = _json(directory / "config.json")
     if not any(directory.glob("*.safetensors")) and not (directory / "model.safetensors.index.json").exists():
-        raise _no_model(directory)
+        raise no_model(str(directory), [path.name for path in directory.iterdir()])
     checkpoint = read_checkpoint(directory)
     architecture = architecture_of(config, checkpoint.tensors, directory)
     format_, quantization = quantization_of(_with_old_quantization(directory, config), directory)
     template = _chat_template(directory)
     return Detected(
         path=directory,
-        name=_name(directory.resolve().name),
+        name=name_from(directory.resolve().name),
         architecture=architecture,
         format=format_,
         quantization=quantization,
-        context_length=context_length_of(config) or _UNKNOWN_CONTEXT,
+        context_length=context_length_of(config) or UNKNOWN_CONTEXT,
         abilities=abilities_of(template, sees="vision_config" in config),
         parameters=_parameters(checkpoint, architecture, quantization),
         weights_bytes=checkpoint.weights_bytes,
         chat_template_present=template is not None,
+        tool_parser=tool_parser_of(template),
     )
 
 
@@ -290,8 +172,3 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise BadModelFile(f"{path} is not a JSON object; fetch it again")
     return read
-
-
-def _name(text: str) -> str:
-    """A name that can be a uid: the letters, digits and . _ - of ``text``."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:64] or "model"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.catalogue.catalogue import Catalogue, family_in, load_catalogue
-from slipway.catalogue.document import read_document
+from slipway.catalogue.document import Document, parse_document, read_document
 from slipway.errors import Conflict, Forbidden, SlipwayError, UnknownName
 from slipway.types import Family
 
@@ -28,13 +28,21 @@ def register(file: Path, families_dir: Path, *, replace: bool = False) -> Family
 
     Raises InvalidFamily, or Conflict where the name is built in, or taken and not to be replaced.
     """
+    return _registered(read_document(file), file.suffix, families_dir, replace=replace)
+
+
+def register_text(text: str, name: str, families_dir: Path, *, replace: bool = False) -> Family:
+    """The same, of a family's text as `slipway.catalogue.written` writes it; ``name`` stands for it in messages."""
+    return _registered(parse_document(text, name, is_toml=True), ".toml", families_dir, replace=replace)
+
+
+def _registered(document: Document, suffix: str, families_dir: Path, *, replace: bool) -> Family:
     catalogue = load_catalogue(families_dir)
-    document = read_document(file)
     family = family_in(document, {each.name: each for each in catalogue.families if each.builtin})
     previous = _previous(catalogue, family.name)
     if previous is not None and not replace:
         raise Conflict(f"a family named {family.name!r} is registered already: unregister it first, or replace it")
-    target = families_dir / (family.name + file.suffix)
+    target = families_dir / (family.name + suffix)
     with _told(target):
         families_dir.mkdir(parents=True, exist_ok=True)
         _write(target, document.text.encode(), replace=replace)

@@ -4,7 +4,7 @@ Names are matched without regard to case. What is not there raises UnknownName w
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from slipway.errors import BadRequest, UnknownName
@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1]  # what the relative paths of built-in local
 
 _FORMAT_ALIASES = {"gguf": Format.GGUF, "ggml": Format.GGML}
 _HUB_ORDER = (Hub.LOCAL, Hub.HUGGINGFACE, Hub.MODELSCOPE)
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$")  # llama.cpp's own splitting: it opens the first and finds the others
 
 Candidate = tuple[Spec, str]
@@ -35,14 +36,23 @@ def candidates(
     return _of_quantization(family, found, quantization)
 
 
-def choose_source(spec: Spec, quantization: str, hub: str | None = None) -> Source:
+def is_repository(name: str) -> bool:
+    """Whether a model's name is that of a hub's repository: ``owner/name``."""
+    return _REPOSITORY.fullmatch(name) is not None
+
+
+def choose_source(
+    spec: Spec, quantization: str, hub: str | None = None, better: Callable[[Source], bool] = lambda _: False
+) -> Source:
     """Where to fetch a quantization: from ``hub``, or from the first that has it: huggingface, then modelscope.
 
-    Raises UnknownName for a hub there is not, BadRequest for one that does not have it.
+    Where no hub is named, a source that is ``better`` comes before the others. Raises UnknownName for a hub there is
+    not, BadRequest for one that does not have it.
     """
     having = {source.hub: source for source in spec.sources if quantization in source.quantizations}
     if hub is None:
-        return next(having[each] for each in _HUB_ORDER if each in having)
+        in_order = [having[each] for each in _HUB_ORDER if each in having]
+        return next((source for source in in_order if better(source)), in_order[0])
     wanted = hub.casefold()
     if wanted in having:
         return having[Hub(wanted)]

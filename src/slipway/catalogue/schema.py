@@ -23,7 +23,7 @@ _SHAPE_COUNTS = ("layers", "hidden", "heads", "kv_heads", "intermediate", "vocab
 _SHAPE_KEYS = ("name", *_SHAPE_COUNTS, "head_dim", "tied", "qkv_bias", "extra_parameters")
 _HUB_KEYS = ("repository", "quantizations", "file", "parts", "revision")
 _LOCAL_KEYS = ("path", "quantizations")
-_SPEC_KEYS = ("format", "size", "quantizations", "model_id", "file", "parts", "revision", "tied", *Hub)
+_SPEC_KEYS = ("format", "size", "quantizations", "model_id", "file", "parts", "revision", "tied", "weights_bytes", *Hub)
 
 _ANY_SIZE = ""
 
@@ -106,9 +106,19 @@ def _spec(table: Table, shapes: Mapping[str, Architecture], builtin: bool) -> Sp
         shape = replace(shape, tied=table.flag("tied"))  # these files keep, or drop, a head of their own
     bare = Spec(kind, size, quantizations, "", (), shape)
     sources = tuple(_source(table, hub, bare, builtin) for hub in hubs)
-    spec = replace(bare, sources=sources, model_id=table.optional_text("model_id") or sources[0].repository)
+    weights = _weights_bytes(table, quantizations)
+    model_id = table.optional_text("model_id") or sources[0].repository
+    spec = replace(bare, sources=sources, model_id=model_id, weights_bytes=weights)
     rules.check_spec(table, spec)
     return spec
+
+
+def _weights_bytes(table: Table, quantizations: tuple[str, ...]) -> dict[str, int]:
+    if "weights_bytes" not in table:
+        return {}
+    sizes = table.table("weights_bytes")
+    sizes.check_keys(quantizations)
+    return {quantization: sizes.count(quantization) for quantization in sizes.values}
 
 
 def _source(table: Table, hub: Hub, spec: Spec, builtin: bool) -> Source:

@@ -1,4 +1,4 @@
-"""The fetched models on this disk: where each has its place, which are whole, how they are removed.
+"""The fetched models on this disk: where each has its place, and which are whole. `inventory` lists and removes them.
 
 A model lies at ``models/<hub>/<owner>--<name>/<revision>/``. Beside its files, ``.slipway/`` holds partial files and a
 manifest for each fetch: ``<key>.json`` is written last, so what has none is never used; ``<key>.pending`` marks a
@@ -16,12 +16,12 @@ from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from slipway.errors import BadRequest, Conflict
+from slipway.errors import BadRequest
 from slipway.formats.safetensors import plain_name
-from slipway.types import Hub, Location
+from slipway.types import Location
 
-_OWN = ".slipway"
-_CHECKPOINT = "checkpoint"
+OWN = ".slipway"
+CHECKPOINT = "checkpoint"
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 
 
@@ -32,19 +32,6 @@ class StoredFile:
     name: str
     size: int
     digest: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CachedModel:
-    """One fetch. ``path`` is what an engine is given; ``bytes`` what lies on the disk, partial files included."""
-
-    hub: Hub
-    repository: str
-    revision: str
-    files: tuple[str, ...]
-    bytes: int
-    complete: bool
-    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +47,25 @@ class Slot:
 
     @property
     def key(self) -> str:
-        return self.target.replace("/", "--") if self.target else _CHECKPOINT
+        return self.target.replace("/", "--") if self.target else CHECKPOINT
 
     @property
     def own(self) -> Path:
-        return self.root / _OWN
+        return self.root / OWN
 
     @property
     def manifest(self) -> Path:
         return self.own / f"{self.key}.json"
+
+    @property
+    def preview(self) -> Path:
+        """A look at the repository without its weights: see `slipway.hubs.preview`."""
+        return self.own / "preview"
+
+    @property
+    def made(self) -> Path:
+        """Names the files made of the fetched ones, such as a conversion; they are removed with them."""
+        return self.own / f"{self.key}.made"
 
     @property
     def pending(self) -> Path:
@@ -117,32 +114,39 @@ def write_record(path: Path, location: Location, files: tuple[StoredFile, ...], 
 
 def stored_files(record: Path) -> tuple[StoredFile, ...]:
     """The files a manifest or a pending mark names; none if it cannot be read."""
-    return _files(_read(record))
+    return files_in(read_record(record))
 
 
 def is_complete(slot: Slot) -> bool:
     """Whether a fetch ended, and its files are still there at their sizes. Reads no weights, asks no hub."""
-    files = stored_files(slot.manifest)
-    return bool(files) and all(_size(slot.root / file.name) == file.size for file in files)
+    return is_whole(slot.manifest)
 
 
-def cached(models_dir: Path) -> tuple[CachedModel, ...]:
-    """All fetches under ``models_dir``, begun or ended, by hub and name."""
-    return tuple(model for model, _ in _found(models_dir))
+def is_whole(manifest: Path) -> bool:
+    """Whether the files of a manifest are all there, at their sizes and in the directory itself."""
+    files = stored_files(manifest)
+    return bool(files) and all(_own_size(manifest.parents[1], file.name) == file.size for file in files)
 
 
-def remove(models_dir: Path, wanted: Callable[[CachedModel], bool]) -> int:
-    """Delete the fetches ``wanted`` names and return the bytes freed. Links are removed, never followed.
+def is_cached(location: Location, models_dir: Path) -> bool:
+    """Whether a location's files are here whole, so that no hub has to be asked."""
+    return is_complete(slot_of(location, models_dir))
 
-    Raises Conflict if one of them is being fetched now.
-    """
-    freed = 0
-    for model, record in list(_found(models_dir)):
-        if wanted(model):
-            with _exclusive(record.parent, model.repository):
-                freed += _remove(models_dir, model, record)
-            _prune(record.parent, models_dir)
-    return freed
+
+def begun(slot: Slot) -> tuple[int, int] | None:
+    """Of a fetch under way, here or in another process: the bytes that are here, and the bytes in all."""
+    files = stored_files(slot.pending)
+    if not files:
+        return None
+    total = sum(file.size for file in files)
+    held = sum(size_of(slot.root / file.name) or 0 for file in files)
+    return min(total, held + sum(size_of(path) or 0 for path in partials(slot.pending))), total
+
+
+def check_inside(slot: Slot, models_dir: Path) -> None:
+    """Raise BadRequest if a link in the cache leads a fetch out of it. The models' directory itself may be one."""
+    if not slot.root.resolve().is_relative_to(models_dir.resolve()):
+        raise BadRequest(f"{slot.root} leads out of the cache by a link; remove the link and launch again")
 
 
 @contextmanager
@@ -150,12 +154,12 @@ def locked(slot: Slot, wait: Callable[[], None]) -> Iterator[None]:
     """Hold the directory's lock; ``wait`` is called while another process or thread has it, and may raise."""
     slot.own.mkdir(parents=True, exist_ok=True)
     with (slot.own / "lock").open("w") as file:
-        while not _locks(file.fileno()):
+        while not locks(file.fileno()):
             wait()
         yield
 
 
-def _locks(descriptor: int) -> bool:
+def locks(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -163,77 +167,11 @@ def _locks(descriptor: int) -> bool:
     return True
 
 
-@contextmanager
-def _exclusive(own: Path, repository: str) -> Iterator[None]:
-    with (own / "lock").open("w") as file:
-        if not _locks(file.fileno()):
-            raise Conflict(f"{repository} is being fetched now: terminate its launch first, then remove it")
-        yield
-
-
-def _found(models_dir: Path) -> Iterator[tuple[CachedModel, Path]]:
-    """Each fetch with its manifest, or its pending mark where it has not ended. Links to elsewhere are passed over."""
-    for record in sorted(models_dir.glob(f"*/*/*/{_OWN}/*")):
-        root = record.parent.parent
-        ended = record.suffix == ".json"
-        if any(path.is_symlink() for path in (record, *record.parents[:4])):
-            continue
-        if not ended and (record.suffix != ".pending" or record.with_suffix(".json").exists()):
-            continue
-        model = _model(root, record, ended)
-        if model is not None:
-            yield model, record
-
-
-def _model(root: Path, record: Path, ended: bool) -> CachedModel | None:
-    read = _read(record)
-    hub = read.get("hub")
-    if hub not in list(Hub) or not isinstance(read.get("repository"), str):
-        return None
-    files = _files(read)
-    sizes = [_size(root / file.name) for file in files]
-    partial = sum(_size(path) or 0 for path in _partials(record)) if not ended else 0
-    target = None if record.stem == _CHECKPOINT or not files else files[0].name
-    return CachedModel(
-        hub=Hub(hub),
-        repository=read["repository"],
-        revision=str(read.get("revision")),
-        files=tuple(file.name for file in files),
-        bytes=sum(size or 0 for size in sizes) + partial,
-        complete=ended and all(size == file.size for size, file in zip(sizes, files, strict=True)),
-        path=root / target if target else root,
-    )
-
-
-def _remove(models_dir: Path, model: CachedModel, record: Path) -> int:
-    own, root = record.parent, record.parent.parent
-    others = [path for path in (*own.glob("*.json"), *own.glob("*.pending")) if path.stem != record.stem]
-    kept = {file.name for other in others for file in stored_files(other)}
-    doomed = [root / name for name in model.files if name not in kept]
-    doomed += [*_partials(record), record, record.with_suffix(".pending")]
-    freed = 0
-    for path in doomed:
-        if path.parent.resolve().is_relative_to(models_dir.resolve()):
-            freed += 0 if path.is_symlink() else _size(path) or 0
-            path.unlink(missing_ok=True)
-    return freed
-
-
-def _prune(own: Path, models_dir: Path) -> None:
-    """Remove the directories that hold nothing any more, up to the models' own."""
-    if not any(path.name != "lock" for path in own.iterdir()):
-        (own / "lock").unlink(missing_ok=True)
-    folders = [path for path in own.parent.rglob("*") if path.is_dir() and not path.is_symlink()]
-    for folder in (*sorted(folders, reverse=True), *own.parents[:3]):
-        if folder != models_dir and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-
-
-def _partials(record: Path) -> list[Path]:
+def partials(record: Path) -> list[Path]:
     return list(record.parent.glob(f"{escape(record.stem)}.*.partial"))
 
 
-def _read(record: Path) -> dict[str, Any]:
+def read_record(record: Path) -> dict[str, Any]:
     try:
         read = json.loads(record.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -241,7 +179,7 @@ def _read(record: Path) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-def _files(read: dict[str, Any]) -> tuple[StoredFile, ...]:
+def files_in(read: dict[str, Any]) -> tuple[StoredFile, ...]:
     entries = read.get("files")
     named = [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
     return tuple(
@@ -251,7 +189,13 @@ def _files(read: dict[str, Any]) -> tuple[StoredFile, ...]:
     )
 
 
-def _size(path: Path) -> int | None:
+def _own_size(root: Path, name: str) -> int | None:
+    """The size of a file that lies in ``root`` itself: what a link leads to is not ours and was never checked."""
+    path = root / name
+    return size_of(path) if path.resolve() == root.resolve() / name else None
+
+
+def size_of(path: Path) -> int | None:
     try:
         return path.stat().st_size
     except OSError:

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.errors import BadModelFile, Cancelled, FetchFailed
+from slipway.errors import BadModelFile, Cancelled, DiskFull, FetchFailed
 from slipway.formats.gguf import read_gguf
 from slipway.formats.magic import GGJT_MAGIC, describe_file, open_weights
 from slipway.formats.safetensors import read_checkpoint
 from slipway.hubs import huggingface, local, modelscope
-from slipway.hubs.cache import Slot, StoredFile, is_complete, locked, slot_of, write_record
-from slipway.hubs.listing import Listing, RemoteFile, chooser
-from slipway.hubs.transfer import Meter, Transfer
+from slipway.hubs.cache import Slot, StoredFile, begun, check_inside, is_complete, locked, slot_of, write_record
+from slipway.hubs.listing import Choose, Listing, RemoteFile, chooser
+from slipway.hubs.refusal import Busy
+from slipway.hubs.transfer import LONGEST_WAIT_S, Meter, Transfer
 from slipway.types import Hub, Location, in_gib
 
 Progress = Callable[[int, int | None], None]  # bytes here, bytes in all (None: not known yet)
@@ -22,6 +23,7 @@ Progress = Callable[[int, int | None], None]  # bytes here, bytes in all (None: 
 _LISTINGS = {Hub.HUGGINGFACE: huggingface.listing, Hub.MODELSCOPE: modelscope.listing}
 _SPARE_BYTES = 64 * 1024**2
 _LOCK_POLL_S = 0.2
+_BUSY_RETRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,13 @@ def fetch(location: Location, models_dir: Path, progress: Progress, offline: boo
     if location.hub is Hub.LOCAL:
         return local.located(location)
     slot = slot_of(location, models_dir)
+    check_inside(slot, models_dir)
     if is_complete(slot):
         return slot.path
     if offline:
-        raise FetchFailed(
-            f"{location.repository} is not in the cache, and offline mode is on: unset HF_HUB_OFFLINE to fetch it, or "
-            "give --model-path",
-            code="offline",
-        )
+        raise is_offline(location)
     try:
-        with locked(slot, lambda: _wait(cancel)):
+        with locked(slot, lambda: _wait(slot, progress, cancel)):
             if not is_complete(slot):
                 _fetch(location, slot, progress, cancel)
     except OSError as error:
@@ -66,13 +65,26 @@ def fetch(location: Location, models_dir: Path, progress: Progress, offline: boo
     return slot.path
 
 
-def _wait(cancel: threading.Event) -> None:
+def is_offline(location: Location) -> FetchFailed:
+    """The error for a model that is not here in offline mode."""
+    return FetchFailed(
+        f"{location.repository} is not in the cache, and offline mode is on: unset SLIPWAY_OFFLINE and HF_HUB_OFFLINE "
+        "to fetch it, or give --model-path",
+        code="offline",
+    )
+
+
+def _wait(slot: Slot, progress: Progress, cancel: threading.Event) -> None:
+    """Wait a little for who fetches the same, showing how far they are."""
+    under_way = begun(slot)
+    if under_way is not None:
+        progress(*under_way)
     if cancel.wait(_LOCK_POLL_S):
         raise Cancelled("the fetch was cancelled while another one of the same model was under way")
 
 
 def _fetch(location: Location, slot: Slot, progress: Progress, cancel: threading.Event) -> None:
-    listing = _LISTINGS[location.hub](location, chooser(location))
+    listing = listed(location, chooser(location), cancel)
     targets = _targets(listing, slot)
     stored = tuple(StoredFile(target.name, target.size, target.digest) for target in targets)
     meter = Meter(progress, sum(target.size for target in targets), cancel)
@@ -85,6 +97,20 @@ def _fetch(location: Location, slot: Slot, progress: Progress, cancel: threading
     _check_weights(slot, targets)
     write_record(slot.manifest, location, stored, listing.commit)
     slot.pending.unlink(missing_ok=True)
+
+
+def listed(location: Location, choose: Choose, cancel: threading.Event) -> Listing:
+    """The chosen files of a repository; a hub that is busy is asked again after the time it names."""
+    for attempt in range(_BUSY_RETRIES):
+        try:
+            return _LISTINGS[location.hub](location, choose)
+        except Busy as busy:
+            wait_s = 2.0**attempt if busy.wait_s is None else busy.wait_s
+            if wait_s > LONGEST_WAIT_S:
+                raise
+            if cancel.wait(wait_s):
+                raise Cancelled("the fetch was cancelled while its hub was busy") from None
+    return _LISTINGS[location.hub](location, choose)
 
 
 def _targets(listing: Listing, slot: Slot) -> tuple[Target, ...]:
@@ -118,7 +144,7 @@ def _check_space(slot: Slot, targets: tuple[Target, ...], repository: str) -> No
     needed = sum(target.size for target in targets) - held
     free = shutil.disk_usage(slot.own).free
     if needed > 0 and needed + _SPARE_BYTES > free:
-        raise FetchFailed(
+        raise DiskFull(
             f"{repository} needs {in_gib(needed)} more on the disk of {slot.root}, which has {in_gib(free)} free: "
             "make room (`slipway remove-cache` removes models), or set SLIPWAY_HOME to another disk",
             code="disk_full",
@@ -158,7 +184,7 @@ def _check_file(path: Path) -> None:
 
 def _disk_error(root: Path, error: OSError) -> FetchFailed:
     if error.errno == errno.ENOSPC:
-        return FetchFailed(
+        return DiskFull(
             f"the disk of {root} is full: make room (`slipway remove-cache` removes models) and launch again; what was "
             "fetched is kept",
             code="disk_full",

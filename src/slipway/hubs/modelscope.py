@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from slipway.errors import FetchFailed
 from slipway.hubs.listing import Choose, Listing, Origin, RemoteFile, address
+from slipway.hubs.modelscope_login import modelscope_token
 from slipway.hubs.refusal import host_of, refused, unreachable
 from slipway.hubs.transfer import get_text
 from slipway.types import Hub, Location
@@ -17,13 +18,10 @@ _DEFAULT_REVISION = "master"
 
 def listing(location: Location, choose: Choose) -> Listing:
     """List the chosen files of a repository. Raises FetchFailed: unreachable, refused, unknown."""
-    token = os.environ.get("MODELSCOPE_API_TOKEN")
-    origin = Origin(Hub.MODELSCOPE, endpoint(), location.repository, with_token=bool(token))
+    origin, headers = _origin(location)
     revision = location.revision or _DEFAULT_REVISION
-    headers = {"User-Agent": "slipway", **({"Cookie": f"m_session_id={token}"} if token else {})}
-    base = f"{origin.endpoint}/api/v1/models/{quote(location.repository)}/repo"
-    query = urlencode({"Revision": revision, "Recursive": "true"})
-    entries = _entries(origin, f"{base}/files?{query}", headers)
+    base = _base(origin)
+    entries = _entries(origin, _listing_url(location, origin), headers)
     files = []
     for name in choose(list(entries)):
         url = f"{base}?{urlencode({'Revision': revision, 'FilePath': name})}"
@@ -33,6 +31,28 @@ def listing(location: Location, choose: Choose) -> Listing:
         digest = f"sha256:{sha256.lower()}" if isinstance(sha256, str) and sha256 else None
         files.append(RemoteFile(name, size, digest, url, headers))
     return Listing(origin, None, tuple(files))
+
+
+def names(location: Location) -> list[str]:
+    """The names of a repository's files. Raises FetchFailed."""
+    origin, headers = _origin(location)
+    return list(_entries(origin, _listing_url(location, origin), headers))
+
+
+def _origin(location: Location) -> tuple[Origin, dict[str, str]]:
+    """Whom to ask, and the headers of the requests."""
+    token = modelscope_token()
+    headers = {"User-Agent": "slipway", **({"Cookie": f"m_session_id={token}"} if token else {})}
+    return Origin(Hub.MODELSCOPE, endpoint(), location.repository, with_token=bool(token)), headers
+
+
+def _base(origin: Origin) -> str:
+    return f"{origin.endpoint}/api/v1/models/{quote(origin.repository)}/repo"
+
+
+def _listing_url(location: Location, origin: Origin) -> str:
+    query = urlencode({"Revision": location.revision or _DEFAULT_REVISION, "Recursive": "true"})
+    return f"{_base(origin)}/files?{query}"
 
 
 def endpoint() -> str:
@@ -45,11 +65,11 @@ def endpoint() -> str:
 def _entries(origin: Origin, url: str, headers: dict[str, str]) -> dict[str, dict[str, Any]]:
     """The repository's files by path."""
     try:
-        status, text = get_text(url, headers)
+        status, text, answered = get_text(url, headers)
     except OSError as error:
         raise unreachable(origin, error) from None
     if status != 200:
-        raise refused(origin, status)
+        raise refused(origin, status, headers=answered)
     try:
         read = json.loads(text)
         files = read["Data"]["Files"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from slipway.errors import Cancelled, FetchFailed
 from slipway.hubs.listing import Origin, RemoteFile
-from slipway.hubs.refusal import refused, unreachable
+from slipway.hubs.refusal import refused, retry_after_s, unreachable
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -24,6 +24,7 @@ _CHUNK = 1 << 20
 _TIMEOUT_S = 10.0
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REPORT_EVERY_S = 0.1
+LONGEST_WAIT_S = 120.0  # a hub that asks to wait longer is not waited for
 
 
 class Meter:
@@ -50,6 +51,8 @@ class Meter:
             raise Cancelled("the fetch was cancelled; what was fetched is kept for the next time")
 
     def wait(self, seconds: float) -> None:
+        """Wait, or raise Cancelled. What is here is reported again, so that a rate falls while nothing comes."""
+        self._report(self._fetched, self.total)
         self.cancel.wait(seconds)
         self.check()
 
@@ -68,9 +71,15 @@ DEFAULT_PATIENCE = Patience()
 class _Cut(Exception):
     """The transfer ended before its time; it may be tried again. ``status``: the HTTP status, 0 for the network."""
 
-    def __init__(self, cause: BaseException | str, status: int = 0) -> None:
+    def __init__(self, cause: BaseException | str, status: int = 0, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(str(cause))
         self.status = status
+        self.headers = headers or {}
+
+    @property
+    def asked_wait_s(self) -> float:
+        """Seconds the hub asks to wait, 0 where it does not."""
+        return retry_after_s(self.headers) or 0.0
 
 
 class Transfer:
@@ -86,6 +95,8 @@ class Transfer:
 
         Raises FetchFailed (a piece with a wrong digest is cut off the file first), Cancelled, OSError of the disk.
         """
+        if partial.is_symlink():
+            partial.unlink()  # never written through, wherever it leads
         with partial.open("r+b" if partial.exists() else "w+b") as file:
             start = 0
             for piece in pieces:
@@ -133,13 +144,10 @@ class Transfer:
                 self._stream(piece, file, start, digest)
             except _Cut as cut:
                 failures = 0 if digest.count > before else failures + 1
-                if failures >= self._patience.attempts:
-                    raise self._given_up(piece, cut) from None
+                if failures >= self._patience.attempts or cut.asked_wait_s > LONGEST_WAIT_S:
+                    raise _given_up(self._origin, piece, cut) from None
                 if failures:
-                    self._meter.wait(self._patience.first_wait_s * 2 ** (failures - 1))
-
-    def _given_up(self, piece: RemoteFile, cut: _Cut) -> FetchFailed:
-        return refused(self._origin, cut.status, piece.name) if cut.status else unreachable(self._origin, cut)
+                    self._meter.wait(max(self._patience.first_wait_s * 2 ** (failures - 1), cut.asked_wait_s))
 
     def _stream(self, piece: RemoteFile, file: BinaryIO, start: int, digest: "_Digest") -> None:
         held = digest.count
@@ -147,13 +155,13 @@ class Transfer:
         with _response(piece.url, headers) as response:
             status = response.status_code
             if status in _TRANSIENT:
-                raise _Cut(f"status {status}", status)
+                raise _Cut(f"status {status}", status, response.headers)
             if status == 416 or (held and not _continues(response, held)):  # it cannot resume: from the beginning
                 self._drop(file, start, digest)
                 if status == 416:
                     raise _Cut("the hub holds fewer bytes than it says", status)
             elif status not in {200, 206}:
-                raise refused(self._origin, status, piece.name)
+                raise refused(self._origin, status, piece.name, response.headers)
             file.seek(start + digest.count)
             for data in response.iter_bytes():
                 kept = data[: piece.size - digest.count]
@@ -165,14 +173,49 @@ class Transfer:
         raise _Cut("the connection ended too early")
 
 
-def get_text(url: str, headers: Mapping[str, str]) -> tuple[int, str]:
-    """GET a small text: status and body. Raises OSError where the hub cannot be reached."""
+def _given_up(origin: Origin, piece: RemoteFile, cut: _Cut) -> FetchFailed:
+    return refused(origin, cut.status, piece.name, cut.headers) if cut.status else unreachable(origin, cut)
+
+
+def get_text(url: str, headers: Mapping[str, str]) -> tuple[int, str, Mapping[str, str]]:
+    """GET a small text: status, body and headers. Raises OSError where the hub cannot be reached."""
     try:
         with _response(url, headers) as response:
             response.read()
-            return response.status_code, response.text
+            return response.status_code, response.text, response.headers
     except _Cut as cut:
         raise OSError(str(cut)) from None
+
+
+def get_range(origin: Origin, piece: RemoteFile, start: int, end: int) -> bytes:
+    """The bytes of a remote file from ``start`` to before ``end``. Raises FetchFailed; tries again after a cut."""
+    headers = {**piece.headers, "Accept-Encoding": "identity", "Range": f"bytes={start}-{end - 1}"}
+    for attempt in range(DEFAULT_PATIENCE.attempts):
+        try:
+            return _ranged(origin, piece, headers, (start, end))
+        except _Cut as cut:
+            if attempt == DEFAULT_PATIENCE.attempts - 1 or cut.asked_wait_s > LONGEST_WAIT_S:
+                raise _given_up(origin, piece, cut) from None
+            time.sleep(max(DEFAULT_PATIENCE.first_wait_s * 2**attempt, cut.asked_wait_s))
+    return b""  # no attempt was allowed
+
+
+def _ranged(origin: Origin, piece: RemoteFile, headers: Mapping[str, str], span: tuple[int, int]) -> bytes:
+    start, end = span
+    with _response(piece.url, headers) as response:
+        status = response.status_code
+        if status in _TRANSIENT:
+            raise _Cut(f"status {status}", status, response.headers)
+        if status not in {200, 206}:
+            raise refused(origin, status, piece.name, response.headers)
+        skipped = start if status == 200 else 0  # a hub that gives no ranges begins at the beginning
+        data = bytearray()
+        for part in response.iter_bytes():
+            data += part[skipped:]
+            skipped = max(0, skipped - len(part))
+            if len(data) >= end - start:
+                return bytes(data[: end - start])
+    raise _Cut("the connection ended too early")
 
 
 def network_error() -> type[Exception]:
