@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import slipway
 from slipway.deployment import Plan
 from slipway.types import (
     Ability,
@@ -23,6 +24,7 @@ from slipway.types import (
     Spec,
 )
 
+PILOT = Path(slipway.__file__).parent / "pilot" / "pilot-q8_0.gguf"  # any whole GGUF file
 TINY = Architecture("Qwen2ForCausalLM", 5, 256, 4, 2, 768, 2048, tied=True, qkv_bias=True)
 
 
@@ -36,7 +38,7 @@ def make_plan(uid: str = "tiny", argv: tuple[str, ...] = (sys.executable, "-c", 
     return Plan(
         uid=uid,
         engine="llama.cpp",
-        model=tiny_model(Path(sys.executable)),
+        model=tiny_model(PILOT),
         demand=Demand(2048, 1),
         environment=Environment(sys.executable, (), embedded=True),
         launch=Launch(argv, {}, "SLIPWAY_ENGINE_SECRET", "/health", timeout_s),

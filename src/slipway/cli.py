@@ -27,7 +27,7 @@ COMMANDS: dict[str, Command] = {
     "list": Command("models", "the models on the server, and the phase of each"),
     "terminate": Command("models", "end a model"),
     "logs": Command("models", "the log of a model's engine"),
-    "engine": Command("catalogue", "which engines can run a model, and why the others cannot"),
+    "engine": Command("engine", "which engines can run a model, and why not; install, list, remove, doctor"),
     "registrations": Command("catalogue", "the families of the catalogue, built in and registered"),
     "register": Command("catalogue", "add a family of your own to the catalogue"),
     "unregister": Command("catalogue", "remove a family you registered"),

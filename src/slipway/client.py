@@ -46,12 +46,14 @@ class RemoteModel:
     members: tuple[RemoteReplica, ...]  # those the server has begun with
     fetched_bytes: int | None
     total_bytes: int | None
+    bytes_per_s: float | None
     cause: str | None
     log_tail: tuple[str, ...]
     abilities: tuple[str, ...]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
     raw: Mapping[str, Any]
+    installing: str | None = None  # what is done to make the engine's environment
 
     @property
     def ready_replicas(self) -> int:
@@ -216,12 +218,14 @@ def _remote_model(raw: Mapping[str, Any]) -> RemoteModel:
         members=tuple(RemoteReplica(each["replica"], Phase(each["phase"]), each.get("cause")) for each in replicas),
         fetched_bytes=progress.get("fetched_bytes"),
         total_bytes=progress.get("total_bytes"),
+        bytes_per_s=progress.get("bytes_per_s"),
         cause=failure.get("cause"),
         log_tail=tuple(failure.get("log_tail") or ()),
         abilities=tuple(raw.get("model_ability") or ()),
         reasons=tuple(raw.get("reasons") or ()),
         warnings=tuple(raw.get("warnings") or ()),
         raw=raw,
+        installing=raw.get("installing"),
     )
 
 
@@ -236,6 +240,8 @@ _TOLD: tuple[type[SlipwayError], ...] = (
     errors.NotReady,
     errors.EngineFailed,
     errors.FetchFailed,
+    errors.EnvironmentFailed,
+    errors.DiskFull,
     errors.Cancelled,
 )
 

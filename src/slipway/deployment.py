@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.errors import EngineFailed, SlipwayError
-from slipway.types import Demand, Environment, Launch, Memory, Model, Placement, Verdict
+from slipway.types import Ability, Demand, Environment, Launch, Memory, Model, Placement, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Plan:
                 "context_length": self.demand.context_length,
                 "parallel": self.demand.parallel,
             },
+            "detected": _detected(model),
             "source": {
                 "hub": str(location.hub),
                 "repository": location.repository,
@@ -53,6 +54,7 @@ class Plan:
                 "python": self.environment.python,
                 "requirements": list(self.environment.requirements),
                 "embedded": self.environment.embedded,
+                "lock": self.environment.lock or None,
             },
             "argv": list(self.launch.argv),
             "env": dict(self.launch.env),
@@ -79,11 +81,32 @@ class Plan:
         }
 
 
+def _detected(model: Model) -> dict[str, Any] | None:
+    """What was read from a model's own files; None for one of the catalogue."""
+    family, shape = model.family, model.spec.architecture
+    if family.detected_from is None:
+        return None
+    offered = {str(spec.format): list(spec.quantizations) for spec in family.specs}
+    for spec in family.specs:
+        offered[str(spec.format)] = list(dict.fromkeys((*offered[str(spec.format)], *spec.quantizations)))
+    return {
+        "from": family.detected_from,
+        "architecture": None if shape is None else shape.name,
+        "context_length": family.context_length,
+        "abilities": [str(ability) for ability in family.abilities],
+        "chat_template": Ability.CHAT in family.abilities,
+        "tool_parser": family.tool_parser,
+        "quantizations": offered,
+        "weights_bytes": model.weights_bytes,
+    }
+
+
 class Phase(StrEnum):
     """Where a deployment stands: derived from desired and observed, never stored."""
 
     PENDING = "pending"
     FETCHING = "fetching"
+    INSTALLING = "installing"  # the engine's environment is being made
     STARTING = "starting"
     READY = "ready"
     STOPPING = "stopping"
@@ -118,6 +141,9 @@ class Observation:
     fetching_since: float | None = None
     fetched_bytes: int = 0
     fetch_total_bytes: int | None = None
+    fetch_bytes_per_s: float | None = None  # over the last ten seconds; None while there is nothing to measure
+    installing_since: float | None = None
+    installing: str | None = None  # what is being done, in words
     starting_since: float | None = None
     ready_since: float | None = None
     stopping_since: float | None = None

@@ -18,6 +18,8 @@ SlipwayError                       500  exit 1
 ├── NotReady                       503  exit 1   the deployment exists and does not answer yet
 ├── EngineFailed                   502  exit 1   the engine died or never answered, with the cause and log lines
 ├── FetchFailed                    502  exit 1   a hub did not give us the files
+│   └── DiskFull                   507  exit 1   the disk has no room for them: needed, free, where
+├── EnvironmentFailed              502  exit 1   an engine's environment could not be made, with uv's own lines
 ├── ServerUnreachable              502  exit 1   the command line found no Slipway server
 ├── PortInUse                      500  exit 1   another program listens where we should
 └── Cancelled                      499  exit 130 the user said stop
@@ -135,6 +137,16 @@ class EngineFailed(SlipwayError):
 class FetchFailed(SlipwayError):
     http_status = 502
     type = "fetch_error"
+
+
+class DiskFull(FetchFailed):
+    http_status = 507
+    type = "insufficient_storage"
+
+
+class EnvironmentFailed(SlipwayError):
+    http_status = 502
+    type = "environment_error"
 
 
 class ServerUnreachable(SlipwayError):

@@ -9,6 +9,7 @@ from slipway.errors import BadRequest
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 9997
+_TRUE = frozenset({"1", "true", "yes", "on"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +31,19 @@ class Settings:
         return self.home / "families"
 
     @property
+    def environments(self) -> Path:
+        return self.home / "environments"
+
+    @property
     def logs(self) -> Path:
         return self.home / "logs"
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read SLIPWAY_HOME, SLIPWAY_HOST, SLIPWAY_PORT, SLIPWAY_API_KEYS (comma-separated) and HF_HUB_OFFLINE."""
+    """Read SLIPWAY_HOME, _HOST, _PORT, _API_KEYS (comma-separated), _OFFLINE, and HF_HUB_OFFLINE."""
     home = Path(environ.get("SLIPWAY_HOME") or "~/.slipway").expanduser().absolute()
     keys = tuple(key.strip() for key in environ.get("SLIPWAY_API_KEYS", "").split(",") if key.strip())
-    offline = environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
+    offline = any(environ.get(name, "").lower() in _TRUE for name in ("SLIPWAY_OFFLINE", "HF_HUB_OFFLINE"))
     host = environ.get("SLIPWAY_HOST") or DEFAULT_HOST
     return Settings(home, host, _port(environ.get("SLIPWAY_PORT")), keys, offline)
 

@@ -78,6 +78,7 @@ class Spec:
     model_id: str  # the "Model ID" of the page: the main hub's repository
     sources: tuple[Source, ...]
     architecture: Architecture | None = None
+    weights_bytes: Mapping[str, int] = field(default_factory=dict)  # by quantization, where a hub told the sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class Family:
     reasoning_parser: str | None = None
     chat_template: str | None = None  # only where checkpoints lack the one their abilities need
     builtin: bool = True
+    detected_from: str | None = None  # the repository or path whose own files say all this; None: a family file does
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class Location:
     revision: str | None = None
     files: tuple[str, ...] = ()  # exact names; empty: the files a checkpoint needs, chosen from the hub's listing
     path: Path | None = None  # where the files are, or will be once fetched: a file or a directory
+    served: Path | None = None  # the file made of them for the engine, where that is neither ``path`` nor beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +198,44 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The Python environment an engine runs in. ``embedded``: the one Slipway itself runs in."""
+    """The Python environment an engine runs in.
 
-    python: str  # a version for isolated environments ("3.11"), the interpreter's path for the embedded one
+    There are three sorts: ``embedded``, the one Slipway itself runs in; one that Slipway makes, from the lock it names;
+    and one that the user has named, which has neither and is only looked at.
+    """
+
+    python: str  # a version for those that are made ("3.11"), else the interpreter's path
     requirements: tuple[str, ...]
     embedded: bool = False
+    lock: str = ""  # a file of engines/locks without its suffix, as engine-kind: "vllm-cpu"
+    probe: tuple[str, ...] = ()  # modules that can be imported in one that is fit for use
+    without: tuple[str, ...] = ()  # packages that the requirements want and the lock leaves out
+    disk_bytes: int = 0  # of one that is made, once it is installed; an allowance where it was not measured
+
+    @property
+    def made(self) -> bool:
+        """Slipway makes it, on demand."""
+        return bool(self.lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a launch may ask beyond that, in engine-neutral words; not every engine has all. None: not asked."""
+
+    tensor_parallel: int | None = None  # GPUs that each layer is split over
+    pipeline_parallel: int | None = None  # stages the layers are split into, each with its GPUs
+    memory_fraction: float | None = None  # of a device's memory, for weights and cache together
+    quantization_method: str | None = None  # to quantize with while loading: fp8
+    lora: tuple[tuple[str, str], ...] = ()  # name and path of each adapter
+    draft_model: str | None = None  # the path of a smaller model that drafts tokens, or "ngram": from the text so far
+    draft_tokens: int | None = None  # drafted at once
+    companions_bytes: int = 0  # measured from the files of the adapters and the draft model
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The names of those that are asked for."""
+        named = (each for each in self.__slots__ if each != "companions_bytes")
+        return tuple(name for name in named if getattr(self, name) not in (None, ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +244,7 @@ class Demand:
 
     context_length: int  # tokens a request may use
     parallel: int  # requests answered at once
+    features: Features = Features()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +273,7 @@ class Launch:
     ready_path: str  # answers 200 only when the model is loaded
     ready_timeout_s: float
     files: Mapping[str, str] = field(default_factory=dict)  # name -> text, written before the start
+    also_serves: tuple[str, ...] = ()  # model names beside the uid: those of its LoRA adapters
 
 
 def in_gib(count: int) -> str:

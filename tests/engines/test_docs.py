@@ -48,5 +48,5 @@ def test_all_options_are_listed(engine: Engine) -> None:
 def test_versions_are_those_pinned() -> None:
     for engine in ENGINES:
         for kind in engine.kinds:
-            first = engine.environment(model(), kind).requirements[0]
+            first = engine.environment(kind).requirements[0]
             assert first.split("==")[1] in TEXT, first

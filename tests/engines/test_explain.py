@@ -20,6 +20,15 @@ REAL = {
     "port_in_use": "the port chosen for the engine was taken by another program",
 }
 
+# vLLM 0.32.0 for CPUs, started on what the name says: the last lines of its log.
+REAL_VLLM = {
+    "vllm_unknown_architecture": "this release of vLLM does not know the architecture qwen9",
+    "vllm_truncated": "a weights file is damaged or incomplete",
+    "vllm_context_too_long": "--context-length 99999 is more than the checkpoint allows",
+    "vllm_cache_too_large": "the machine has less memory free than the KV cache takes",
+    "vllm_port_in_use": "the port chosen for the engine was taken",
+}
+
 LINES = [
     ("vLLM", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", "the GPU ran out of memory"),
     ("vLLM", "ValueError: No available memory for the cache blocks. Try increasing", "no memory is left for the KV"),
@@ -40,6 +49,21 @@ LINES = [
     ),
     ("vLLM", "ValueError: Marlin does not support weight_bits = uint8b128. Only", "no kernel for this quantization"),
     ("vLLM", "ValueError: Model architectures ['Foo'] are not supported for now.", "the architecture ['Foo']"),
+    (
+        "vLLM",
+        "ValueError: Available memory on node 0 (9.1/23.5 GiB) on startup is less than desired CPU memory utilization",
+        "less memory free than --memory-fraction asks for",
+    ),
+    (
+        "SGLang",
+        "ValueError: The checkpoint has model type `qwen9` but Transformers does not recognize this architecture.",
+        "this release of SGLang does not know the architecture qwen9",
+    ),
+    (
+        "SGLang",
+        "ValueError: User-specified context_length (9999) is greater than the derived context_length (2048).",
+        "--context-length 9999 is more than the checkpoint allows",
+    ),
     ("vLLM", "OSError: [Errno 98] Address already in use", "the port chosen for the engine was taken"),
     ("vLLM", "RuntimeError: No CUDA GPUs are available", "no CUDA device is visible"),
     ("SGLang", "RuntimeError: Not enough memory. Please try to increase --mem-fraction-static.", "no memory is left"),
@@ -66,6 +90,13 @@ LINES = [
 @pytest.mark.parametrize(("log", "cause"), REAL.items())
 def test_real_logs_of_llama_cpp(log: str, cause: str) -> None:
     told = find_engine("llama.cpp").explain((LOGS / f"{log}.txt").read_text().splitlines())
+    assert told is not None
+    assert told.startswith(cause)
+
+
+@pytest.mark.parametrize(("log", "cause"), REAL_VLLM.items())
+def test_real_logs_of_vllm(log: str, cause: str) -> None:
+    told = find_engine("vLLM").explain((LOGS / f"{log}.txt").read_text().splitlines())
     assert told is not None
     assert told.startswith(cause)
 

@@ -56,7 +56,7 @@ KINDS: dict[str, dict[str, set[DeviceKind]]] = {
 }
 REASONS = [
     ("vLLM", "gptq8", CPU, "Marlin kernels, which a CPU does not have"),
-    ("vLLM", "gguf", CPU, "GGUF kernels are for GPUs: on a CPU use llama.cpp"),
+    ("vLLM", "gguf", CPU, "kernels in CUDA and Triton only, and neither runs on a CPU: use llama.cpp"),
     ("vLLM", "ggml", CUDA, "does not read ggmlv3"),
     ("vLLM", "vl", CPU, "need torchvision, which has no build"),
     ("vLLM", "internvl", CUDA, "code from the repository"),

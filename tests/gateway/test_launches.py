@@ -143,6 +143,7 @@ async def test_model_is_described(gateway: Gateway) -> None:
             "total_bytes": 5_000_000,
         },
         "progress": None,
+        "installing": None,
         "failure": None,
         "replicas": [{"replica": "tiny-0", "phase": "pending", "pid": None, "restarts": 0, "log": None, "cause": None}],
         "reasons": [],
@@ -151,10 +152,15 @@ async def test_model_is_described(gateway: Gateway) -> None:
 
 
 async def test_progress_and_failure_are_told(gateway: Gateway) -> None:
-    seen = Observation("f-0", fetching_since=1.0, fetched_bytes=500, fetch_total_bytes=1000)
+    seen = Observation("f-0", fetching_since=1.0, fetched_bytes=500, fetch_total_bytes=1000, fetch_bytes_per_s=100.0)
     gateway.control.see("f", Phase.FETCHING, (seen,))
     _, value = await gateway.get("/v1/models/f")
-    assert value["progress"] == {"fetched_bytes": 500, "total_bytes": 1000}
+    assert value["progress"] == {
+        "fetched_bytes": 500,
+        "total_bytes": 1000,
+        "bytes_per_s": 100.0,
+        "seconds_left": 5.0,
+    }
     assert (await gateway.get("/v1/models/f/progress"))[1] == {"progress": 0.45}
     failure = Failure("no memory", ("a", "b"), 9)
     gateway.control.see("g", Phase.FAILED, (Observation("g-0", failure=failure),), failure)

@@ -11,7 +11,7 @@ from slipway.catalogue.resolve import location
 from slipway.commands.parser import Parser, add_local
 from slipway.commands.table import table
 from slipway.errors import BadRequest, NotFound, nearest
-from slipway.hubs.cache import CachedModel, cached, remove
+from slipway.hubs.inventory import CachedModel, cached, remove
 from slipway.settings import Settings, load_settings
 from slipway.types import in_gib
 

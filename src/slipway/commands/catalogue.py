@@ -1,4 +1,4 @@
-"""`slipway engine`, `registrations`, `register`, `unregister` and `docs`: what the catalogue knows, on this machine."""
+"""The catalogue on this machine: verdicts for `slipway engine`, `registrations`, `register`, `unregister`, `docs`."""
 
 import argparse
 import json
@@ -9,30 +9,31 @@ from pathlib import Path
 
 from slipway.catalogue.catalogue import load_catalogue
 from slipway.catalogue.pages import render_all, stale_pages, write_pages
-from slipway.catalogue.registry import register, registrations, unregister
-from slipway.catalogue.resolve import candidates, choose_source, location
+from slipway.catalogue.registry import register, register_text, registrations, unregister
+from slipway.catalogue.resolve import candidates, choose_source, is_repository, location
+from slipway.catalogue.written import family_text
 from slipway.commands.parser import Parser, add_local, add_model_type
 from slipway.commands.table import table
 from slipway.commands.verdicts import verdict_json, verdict_line
 from slipway.engines import find_engine, verdicts
-from slipway.errors import SlipwayError
+from slipway.errors import BadRequest, SlipwayError
 from slipway.parameters import request_from
 from slipway.runtime.devices import detect_machine
-from slipway.settings import load_settings
+from slipway.settings import Settings, load_settings
 from slipway.types import DeviceKind, Family, Model, Spec, Verdict
 
 
-def add_engine(parser: Parser) -> None:
-    parser.add_argument("--model-name", "-n", required=True, metavar="NAME", help="a family of the catalogue")
+def add_matrix(parser: Parser) -> None:
+    """The flags of `slipway engine` that ask for verdicts; `run_engine` answers them."""
+    parser.add_argument("--model-name", "-n", metavar="NAME", help="a family of the catalogue: who can run it")
     parser.add_argument("--model-engine", "-en", metavar="NAME", help="this engine's verdicts alone")
     parser.add_argument("--model-format", "-f", metavar="NAME", help="this format alone")
     sizes = ("--size-in-billions", "--model-size-in-billions", "-s")
     parser.add_argument(*sizes, metavar="SIZE", help="this size alone")
     parser.add_argument("--quantization", "-q", metavar="NAME", help="this quantization alone")
-    parser.add_argument("--json", action="store_true", help="print the matrix as JSON")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
     add_model_type(parser)
     add_local(parser)
-    parser.command(run_engine)
 
 
 def add_registrations(parser: Parser) -> None:
@@ -43,7 +44,11 @@ def add_registrations(parser: Parser) -> None:
 
 
 def add_register(parser: Parser) -> None:
-    parser.add_argument("--file", "-f", required=True, type=Path, help="the family, TOML or JSON (Xinference's too)")
+    parser.add_argument("--file", "-f", type=Path, help="the family, TOML or JSON (Xinference's too)")
+    parser.add_argument(
+        "--from", dest="source", metavar="REPO", help="write the family of owner/name, or of a path, from its own files"
+    )
+    parser.add_argument("--download-hub", "-dh", metavar="HUB", help="with --from: huggingface or modelscope")
     parser.add_argument("--replace", action="store_true", help="take the place of a family of that name")
     parser.add_argument("--persist", "-p", action="store_true", help="accepted: registrations always persist")
     add_model_type(parser)
@@ -121,9 +126,36 @@ def run_registrations(args: argparse.Namespace) -> int:
 
 
 def run_register(args: argparse.Namespace) -> int:
-    family = register(args.file.expanduser(), load_settings().families, replace=args.replace)
+    settings = load_settings()
+    if args.source is not None:
+        family = _register_from(args, settings)
+    elif args.file is not None:
+        family = register(args.file.expanduser(), settings.families, replace=args.replace)
+    else:
+        raise BadRequest("say which family: --file FILE, or --from REPO to have one written; see `register --help`")
     print(f"{family.name} is registered: `slipway engine --model-name {family.name}` tells what can run it")
     return 0
+
+
+def _register_from(args: argparse.Namespace, settings: Settings) -> Family:
+    """Write the family of a repository or path, to --file too where it is given, and register it."""
+    from slipway.catalogue.detect import as_family, detect
+    from slipway.control.look import look_at
+
+    if is_repository(args.source):
+        family, _, reasons = look_at(args.source, args.download_hub, settings)
+        print("\n".join(reasons))
+    else:
+        family = as_family(detect(Path(args.source)))
+    text = family_text(family)
+    registered = register_text(text, f"{family.name}.toml", settings.families, replace=args.replace)
+    if args.file is not None:
+        try:
+            args.file.expanduser().write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise BadRequest(f"{args.file} cannot be written: {error.strerror or error}") from None
+        print(f"{args.file} holds the family: edit it, then `slipway register -f {args.file} --replace`")
+    return registered
 
 
 def run_unregister(args: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ import json
 import shlex
 
 from slipway.commands.verdicts import verdict_line
+from slipway.control.look import look
 from slipway.control.planner import load_context, plan
 from slipway.deployment import Plan
 from slipway.parameters import LaunchRequest
@@ -12,7 +13,8 @@ from slipway.types import Placement, in_gib
 
 
 def print_plan(request: LaunchRequest, *, as_json: bool) -> int:
-    planned = plan(request, load_context(load_settings()))
+    settings = load_settings()
+    planned = plan(look(request, settings, racing=False), load_context(settings))
     print(json.dumps(planned.as_json(), indent=2, ensure_ascii=False) if as_json else plan_text(planned))
     return 0
 
@@ -22,6 +24,7 @@ def plan_text(planned: Plan) -> str:
     lines = [f"{planned.uid}: {_model(planned)}, on {planned.engine}"]
     lines += [f"  {reason}" for reason in planned.reasons]
     lines += [f"  warning: {warning}" for warning in planned.warnings]
+    lines += _section("detected", _detected(planned))
     lines += _section("source", _source(planned))
     lines += _section("environment", _environment(planned))
     lines += _section("memory", [*_memory(planned), f"{'total':12}{in_gib(planned.memory.total_bytes):>10}"])
@@ -50,6 +53,17 @@ def _model(planned: Plan) -> str:
     return f"{what}, context {demand.context_length}, {times}"
 
 
+def _detected(planned: Plan) -> list[str]:
+    """What the model's own files say, for one that is in no catalogue."""
+    told = planned.as_json()["detected"]
+    if told is None:
+        return []
+    words = {name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in told.items()}
+    quantizations = [f"{form}: {', '.join(names)}" for form, names in told["quantizations"].items()]
+    words |= {"quantizations": "; ".join(quantizations), "chat_template": "yes" if told["chat_template"] else "none"}
+    return [f"{name:16}{value}" for name, value in words.items() if value is not None]
+
+
 def _source(planned: Plan) -> list[str]:
     location = planned.model.location
     revision = f" at {location.revision}" if location.revision else ""
@@ -61,7 +75,12 @@ def _source(planned: Plan) -> list[str]:
 
 def _environment(planned: Plan) -> list[str]:
     environment = planned.environment
-    first = f"Slipway's own, {environment.python}" if environment.embedded else f"isolated, Python {environment.python}"
+    if environment.embedded:
+        first = f"Slipway's own, {environment.python}"
+    elif environment.made:
+        first = f"made for it, Python {environment.python}"
+    else:
+        first = f"yours, {environment.python}"
     return [first, *environment.requirements]
 
 

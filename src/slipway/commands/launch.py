@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,17 @@ def read_request(args: argparse.Namespace, parser: Parser) -> LaunchRequest:
     flags = {parameter.api: getattr(args, parameter.field) for parameter in PARAMETERS}
     given = {name: value for name, value in flags.items() if value is not None}
     if "model_path" in given:
-        given["model_path"] = str(Path(given["model_path"]).expanduser().absolute())  # the server has its own directory
-    return request_from({**engine_options(args.rest, parser), **given})
+        given["model_path"] = _absolute(given["model_path"])
+    request = request_from({**engine_options(args.rest, parser), **given})
+    draft = request.draft_model
+    if draft is not None and draft != "ngram":
+        draft = _absolute(draft)
+    return replace(request, lora=tuple((name, _absolute(path)) for name, path in request.lora), draft_model=draft)
+
+
+def _absolute(path: str) -> str:
+    """The server has a directory of its own."""
+    return str(Path(path).expanduser().absolute())
 
 
 def engine_options(words: Sequence[str], parser: Parser) -> dict[str, str | bool]:
@@ -139,5 +148,5 @@ def _check_slip(name: str, flag: str, parser: Parser) -> None:
         return
     from slipway.engines import ENGINES
 
-    if not any(name in engine.options for engine in ENGINES):
+    if not any(name in {*engine.options, *engine.own_names, *engine.refused_options} for engine in ENGINES):
         raise BadRequest(f"unknown flag {flag}: did you mean {close[0]}? see `{parser.prog} --help`")

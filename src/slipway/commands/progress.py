@@ -1,22 +1,21 @@
 """What a launch says while it runs: pure functions from a model's state to a line, and the display that shows them."""
 
 import os
+import shutil
 import sys
-from collections import deque
 from typing import TextIO
 
 from slipway.client import RemoteModel
 from slipway.deployment import Phase
 from slipway.types import in_gib
 
-_WINDOW_S = 10.0
 
-
-def phase_line(model: RemoteModel, elapsed_s: float, bytes_per_s: float | None = None) -> str:
+def phase_line(model: RemoteModel, elapsed_s: float) -> str:
     """One line for a model that is not ready yet. ``elapsed_s``: since the phase began."""
     if model.phase is Phase.FETCHING:
-        return f"{model.uid}: fetching {_fetched(model, bytes_per_s)}, {duration(elapsed_s)}"
+        return f"{model.uid}: fetching {_fetched(model)}, {duration(elapsed_s)}"
     doing = {
+        Phase.INSTALLING: f"making {model.engine}'s environment: {model.installing or 'beginning'}",
         Phase.PENDING: "waiting for its turn",
         Phase.STARTING: f"starting {model.engine}".rstrip(),
         Phase.STOPPING: "stopping",
@@ -38,8 +37,8 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def _fetched(model: RemoteModel, bytes_per_s: float | None) -> str:
-    have, total = model.fetched_bytes or 0, model.total_bytes
+def _fetched(model: RemoteModel) -> str:
+    have, total, bytes_per_s = model.fetched_bytes or 0, model.total_bytes, model.bytes_per_s
     rate = f", {in_gib(round(bytes_per_s))}/s" if bytes_per_s else ""
     if not total:
         return in_gib(have) + rate if have else "what is missing"
@@ -47,21 +46,29 @@ def _fetched(model: RemoteModel, bytes_per_s: float | None) -> str:
     return f"{in_gib(have)} of {in_gib(total)} ({100 * have // total}%){rate}{left}"
 
 
-class Meter:
-    """The rate of a fetch over its last ten seconds."""
+class StatusLine:
+    """What one long piece of work does now, on stderr: in place on a terminal, otherwise a line for every change."""
 
-    def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque()
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._last = ""
+        self.shown = False
 
-    def rate(self, now_s: float, fetched_bytes: int) -> float | None:
-        """Bytes a second once there is something to measure."""
-        if self._samples and fetched_bytes < self._samples[-1][1]:
-            self._samples.clear()
-        self._samples.append((now_s, fetched_bytes))
-        while now_s - self._samples[0][0] > _WINDOW_S:
-            self._samples.popleft()
-        since, first = self._samples[0]
-        return (fetched_bytes - first) / (now_s - since) if now_s - since >= 0.5 and fetched_bytes > first else None
+    def show(self, text: str, elapsed_s: float) -> None:
+        self.shown = True
+        if self._live:
+            line = f"{text}, {duration(elapsed_s)}"
+            self._stream.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
+        elif text != self._last:
+            self._stream.write(f"{text}\n")
+        self._last = text
+        self._stream.flush()
+
+    def clear(self) -> None:
+        if self._live and self.shown:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
 
 
 class Display:
@@ -73,16 +80,14 @@ class Display:
         self._width = width
         self._phase: Phase | None = None
         self._since_s = 0.0
-        self._meter = Meter()
 
     def show(self, model: RemoteModel, now_s: float) -> None:
         """Bring the display up to date. ``now_s``: a monotonic clock."""
         changed = model.phase is not self._phase
         if changed:
             self._phase, self._since_s = model.phase, now_s
-        rate = self._meter.rate(now_s, model.fetched_bytes or 0) if model.phase is Phase.FETCHING else None
         if self._live:
-            line = phase_line(model, now_s - self._since_s, rate)
+            line = phase_line(model, now_s - self._since_s)
             self._write(f"\r\x1b[K{line[: self._columns() - 1]}")
         elif changed:
             self._write(phase_line(model, 0.0).removesuffix(", 0.0 s") + "\n")

@@ -66,9 +66,12 @@ def set_up_log(level: str) -> None:
 async def _open_controller(settings: Settings) -> "Controller":
     """The controller of a server on this host: plans against this machine, replicas as child processes."""
     from slipway.control.controller import Controller
+    from slipway.control.look import look
     from slipway.control.planner import check, load_context, plan
     from slipway.control.reconcile import Load
     from slipway.hubs.download import fetch
+    from slipway.runtime.environment_build import build
+    from slipway.runtime.environments import Environments
     from slipway.runtime.local_fleet import LocalFleet
 
     def plan_here(request: LaunchRequest, load: Load) -> Plan:
@@ -80,7 +83,8 @@ async def _open_controller(settings: Settings) -> "Controller":
     def fetch_here(location: Location, progress: Callable[[int, int | None], None], cancel: threading.Event) -> Path:
         return fetch(location, settings.models, progress, settings.offline, cancel)
 
-    controller = Controller(plan_here, LocalFleet(settings.logs, fetch_here))
+    fleet = LocalFleet(settings.logs, fetch_here, Environments(settings.environments, build).hold)
+    controller = Controller(plan_here, fleet, look=lambda asked: look(asked, settings))
     controller.start()
     return controller
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from slipway.client import RemoteModel
 from slipway.commands.interrupts import CANCEL, FORCE, Interrupts
 from slipway.deployment import Phase
-from slipway.errors import Cancelled, EngineFailed, FetchFailed, NotFound, SlipwayError
+from slipway.errors import Cancelled, EngineFailed, EnvironmentFailed, FetchFailed, NotFound, SlipwayError
 
 _EAGER_S = 2.0  # small models are ready within it: poll often
 _POLL_S = (0.04, 0.25)
@@ -70,7 +70,8 @@ def wait_ready(
     *,
     owned: bool = True,
 ) -> RemoteModel:
-    """Return the model once it is ready. Raises EngineFailed, FetchFailed, Cancelled, or what the client raises.
+    """Return the model once it is ready. Raises EngineFailed, FetchFailed, EnvironmentFailed, Cancelled, or the
+    client's errors.
 
     A launch that is not ``owned``, because somebody else asked for it, is left alone when the user stops waiting.
     """
@@ -80,7 +81,7 @@ def wait_ready(
             if until(model):
                 return model
             if model.phase is Phase.FAILED:
-                raise failure_of(model, fetching=phase is Phase.FETCHING)
+                raise failure_of(model, phase)
             phase, now_s = model.phase, time.monotonic()
             screen.show(model, now_s)
             interrupts.wait(presses=CANCEL, seconds=_POLL_S[now_s - began_s > _EAGER_S])
@@ -92,13 +93,16 @@ def wait_ready(
     raise _cancelled(client, uid, interrupts)
 
 
-def failure_of(model: RemoteModel, *, fetching: bool = False) -> SlipwayError:
-    """The error of a failed model: the cause, the last lines of its log, and where the rest is."""
+_KINDS = {Phase.FETCHING: FetchFailed, Phase.INSTALLING: EnvironmentFailed}
+
+
+def failure_of(model: RemoteModel, during: Phase = Phase.STARTING) -> SlipwayError:
+    """The error of a model that failed in a phase: the cause, the last lines of its log, and where the rest is."""
     lines = [f"{model.uid} failed: {model.cause or 'its engine ended and did not say why'}"]
     if model.log_tail:
         lines += ["the last lines of its log:", *(f"  | {line}" for line in model.log_tail[-_TAIL_LINES:])]
         lines.append(f"the whole log: `slipway logs {model.uid}`")
-    return (FetchFailed if fetching else EngineFailed)("\n".join(lines))
+    return _KINDS.get(during, EngineFailed)("\n".join(lines))
 
 
 def _polled(client: Launches, uid: str, interrupts: Interrupts) -> RemoteModel | None:

@@ -24,21 +24,24 @@ _USABLE = 0.9  # the part of free memory that a choice may count on
 _PLANNED_GPU_BYTES = 80 * 1024**3  # what a plan assumes of a GPU this machine does not have
 _USUAL = Demand(context_length=8192, parallel=4)  # where nothing is asked; the context at most the family's
 _LEAST_CONTEXT = 2048
-_WORTH_SHARING_BYTES = 32 * 1024**2  # weights below which a second thread slows llama.cpp: docs/decisions/0004-threads.md
+_WORTH_SHARING_BYTES = (
+    32 * 1024**2
+)  # weights below which a second thread slows llama.cpp: docs/decisions/0004-threads.md
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An engine that can run a model on a kind of device; ``here``: this machine has one."""
+    """An engine that can run a model on a kind of device."""
 
     engine: Engine
     model: Model
     kind: DeviceKind
-    here: bool
+    here: bool  # this machine has one
+    ready: bool  # nothing has to be installed
 
 
 def choose(found: Sequence[Candidate], request: LaunchRequest, machine: Machine) -> tuple[Candidate, tuple[str, ...]]:
-    """The best candidate: launchable, here, that fits, on the best device, by the best engine, of most bits."""
+    """The best candidate: here, that fits, on the best device, by the best engine, of most bits."""
     best = min(found, key=lambda each: _rank(each, machine))
     reasons = []
     if request.model_engine is None:
@@ -53,23 +56,18 @@ def choose(found: Sequence[Candidate], request: LaunchRequest, machine: Machine)
 
 
 def _rank(each: Candidate, machine: Machine) -> tuple[float, ...]:
-    """Smaller is better."""
+    """Smaller is better. On a CPU an engine that is there goes before one to be installed; a GPU is worth the wait."""
     fits = _fits(each, machine)
     weights = _needed(each)
     return (
-        not _launchable(each),
         not each.here,
         not fits,
         _device_rank(each.kind, machine),
+        each.kind is DeviceKind.CPU and not each.ready,
         _PREFERENCE[each.kind].index(each.engine.name),
+        each.model.format is Format.GGML,  # it lies on the disk twice, and knows less than GGUF
         -weights if fits else weights,
     )
-
-
-def _launchable(each: Candidate) -> bool:
-    """This version makes no environments and converts no files."""
-    embedded = each.engine.environment(each.model, each.kind).embedded
-    return each.here and embedded and each.model.format is not Format.GGML
 
 
 def _why_engine(best: Candidate, found: Sequence[Candidate]) -> str:
@@ -77,8 +75,8 @@ def _why_engine(best: Candidate, found: Sequence[Candidate]) -> str:
     if len(names) == 1:
         return "the only one that can run it"
     others = ", ".join(name for name in names if name != best.engine.name)
-    if _launchable(best) and not any(_launchable(each) for each in found if each.engine is not best.engine):
-        return f"the only one that this version can launch; {others} can run it too"
+    if best.here and best.ready and not any(each.ready for each in found if each.engine is not best.engine):
+        return f"it is ready; {others} can run it too, in an environment to be made first"
     place = f"first choice on {best.kind}" if best.here else f"first choice on {best.kind}, which this machine lacks,"
     return f"{place} before {others}"
 

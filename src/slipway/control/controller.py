@@ -19,14 +19,23 @@ from slipway.runtime.fleet import Fleet
 log = logging.getLogger(__name__)
 
 
+Look = Callable[[LaunchRequest], LaunchRequest]  # blocking: asks the hubs what has to be known before planning
 Planner = Callable[[LaunchRequest, Load], Plan]  # blocking
+
+
+def look_nowhere(request: LaunchRequest) -> LaunchRequest:
+    """A request whose plan needs no hub."""
+    return request
 
 
 class Controller:
     """`start` begins the work, `close` ends it and every replica; an async context manager does both."""
 
-    def __init__(self, planner: Planner, fleet: Fleet, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, planner: Planner, fleet: Fleet, clock: Callable[[], float] = time.time, look: Look = look_nowhere
+    ) -> None:
         self.routes: Routes = {}
+        self._look = look
         self._planner = planner
         self._fleet = fleet
         self._clock = clock
@@ -51,6 +60,7 @@ class Controller:
 
     async def launch(self, request: LaunchRequest) -> Deployment:
         """Plan and take a launch; returns at once. A failed deployment of the same uid is replaced."""
+        request = await asyncio.to_thread(self._look, request)  # a slow hub holds no other launch up
         async with self._launching:  # a uid is checked and taken in one step
             plan = await asyncio.to_thread(self._planner, request, load(self._store.all(), self._fleet.observations()))
             if self._closed:

@@ -3,7 +3,6 @@
 Pure but for `load_context`, which reads the catalogue and the machine, and for looking at files that are already here.
 """
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,15 +11,20 @@ from slipway.catalogue.catalogue import Catalogue, load_catalogue
 from slipway.catalogue.detect import as_family, detect
 from slipway.catalogue.resolve import candidates, choose_source, location
 from slipway.control.choice import Candidate, choose, fit_demand, less, place, wants_gpus
+from slipway.control.companions import measured
 from slipway.control.reconcile import Load
+from slipway.control.surroundings import environment_for, is_ready
 from slipway.deployment import Plan
 from slipway.engines import ENGINES, find_engine, read_options, verdicts
 from slipway.engines.base import Engine
+from slipway.engines.features import missing, with_own_flags
 from slipway.errors import BadRequest, DoesNotFit, Refused
+from slipway.hubs.cache import is_cached
 from slipway.parameters import LaunchRequest
 from slipway.runtime.devices import detect_machine
+from slipway.runtime.preparation import served_path
 from slipway.settings import Settings
-from slipway.types import Architecture, DeviceKind, Environment, Format, Machine, Model, in_gib
+from slipway.types import Architecture, DeviceKind, Format, Hub, Location, Machine, Model, Source, Spec, in_gib
 
 NOTHING = Load()
 
@@ -47,17 +51,19 @@ def plan(request: LaunchRequest, context: PlanContext) -> Plan:
     Raises UnknownName, UnknownOption, Refused, BadRequest, BadModelFile.
     """
     engine = find_engine(request.model_engine) if request.model_engine else None
+    request = with_own_flags(request, ENGINES if engine is None else (engine,))
     models, reasons = _models(request, context)
     chosen, why = choose(_candidates(models, engine, request, context), request, context.machine)
     engine, model, kind = chosen.engine, chosen.model, chosen.kind
     demand, demand_why = fit_demand(chosen, request, context.machine)
+    demand = replace(demand, features=measured(request.features, model))
     memory = engine.estimate(model, demand, kind)
     placement = place(chosen, memory, request, context.machine, context.running)
     uid = request.uid or model.family.name
-    environment = _environment(engine, model, kind)
+    environment, environment_why = environment_for(engine, kind, request, context.settings)
     launch = engine.launch(model, uid, demand, placement, read_options(engine, request.engine_options))
-    if environment.embedded:
-        launch = replace(launch, argv=tuple(word.replace("{python}", sys.executable) for word in launch.argv))
+    if not environment.made:
+        launch = replace(launch, argv=tuple(word.replace("{python}", environment.python) for word in launch.argv))
     planned = Plan(
         uid=uid,
         engine=engine.name,
@@ -68,7 +74,7 @@ def plan(request: LaunchRequest, context: PlanContext) -> Plan:
         memory=memory,
         placement=placement,
         verdicts=verdicts(model, context.machine.kinds),
-        reasons=(*reasons, *why, *demand_why),
+        reasons=(*request.seen.reasons, *reasons, *why, *demand_why, *environment_why),
     )
     return replace(planned, warnings=tuple(_warnings(planned, request, context.machine)))
 
@@ -88,7 +94,7 @@ def _models(request: LaunchRequest, context: PlanContext) -> tuple[list[Model], 
     """The models the request may mean, in page order, and what was chosen on the way."""
     if request.model_path:
         return _local_models(request, context, Path(request.model_path).expanduser().absolute())
-    family = context.catalogue.family(request.model_name)
+    family = request.seen.family or context.catalogue.family(request.model_name)
     found = candidates(family, request.size, request.format, request.quantization)
     reasons: tuple[str, ...] = ()
     sizes = list(dict.fromkeys(spec.size for spec, _ in found))
@@ -100,16 +106,30 @@ def _models(request: LaunchRequest, context: PlanContext) -> tuple[list[Model], 
     models = []
     for spec, quantization in found:
         try:
-            source = choose_source(spec, quantization, request.download_hub)
+            source = _source(spec, quantization, request, context)
         except BadRequest:
             if len(found) == 1:
                 raise
             continue  # this one is not on that hub; another may be
-        where = location(source, quantization, context.settings.models)
-        models.append(_looked_at(Model(family, spec, quantization, where, _bytes_here(where.path))))
+        where = _served(location(source, quantization, context.settings.models), spec, context)
+        size = _bytes_here(where, context.settings.models) or spec.weights_bytes.get(quantization)
+        models.append(_looked_at(Model(family, spec, quantization, where, size)))
     if not models:
         choose_source(*found[0], request.download_hub)  # raises, with the hubs that have it
     return models, reasons
+
+
+def _source(spec: Spec, quantization: str, request: LaunchRequest, context: PlanContext) -> Source:
+    """The source on the hub asked for; else one that is here whole, else the hub that answered first."""
+
+    def here(source: Source) -> bool:
+        where = location(source, quantization, context.settings.models)
+        return source.hub is not Hub.LOCAL and is_cached(where, context.settings.models)
+
+    found = choose_source(spec, quantization, request.download_hub, better=here)
+    if request.seen.hub is None or request.download_hub or found.hub is Hub.LOCAL or here(found):
+        return found
+    return choose_source(spec, quantization, better=lambda source: source.hub is request.seen.hub)
 
 
 def _looked_at(model: Model) -> Model:
@@ -134,7 +154,9 @@ def _local_models(request: LaunchRequest, context: PlanContext, path: Path) -> t
     known = context.catalogue.get(request.model_name) if request.model_name else None
     reasons = [f"{spec.format} {quantization}: read from {path.name}"]
     if known is not None:
-        family = replace(known, context_length=min(known.context_length, detected.context_length))
+        unsaid = spec.format is Format.GGML  # its files do not store the context length
+        context_length = known.context_length if unsaid else min(known.context_length, detected.context_length)
+        family = replace(known, context_length=context_length)
         if not any(_same_shape(each.architecture, detected.architecture) for each in known.specs):
             reasons.append(f"the shape of {path.name} is none of {known.name}'s: is it that family?")
     elif request.model_name:
@@ -142,8 +164,16 @@ def _local_models(request: LaunchRequest, context: PlanContext, path: Path) -> t
     _agree("format", request.format, str(spec.format), path)
     _agree("quantization", request.quantization, quantization, path)
     where = location(choose_source(spec, quantization, None), quantization, context.settings.models)
+    where = _served(where, spec, context)
     model = Model(family, spec, quantization, where, detected.weights_bytes)
     return [model], tuple(reasons)
+
+
+def _served(where: Location, spec: Spec, context: PlanContext) -> Location:
+    """With a place in the cache for what has to be made of a local file; nothing is written beside it."""
+    if where.hub is not Hub.LOCAL or where.path is None:
+        return where
+    return replace(where, served=served_path(where.path, spec.format, context.settings.models))
 
 
 def _same_shape(one: Architecture | None, other: Architecture) -> bool:
@@ -156,8 +186,14 @@ def _agree(what: str, asked: str | None, found: str, path: Path) -> None:
         raise BadRequest(f"{what} {asked!r} is asked for, but {path} holds {found}", param=what)
 
 
-def _bytes_here(path: Path | None) -> int | None:
-    return path.stat().st_size if path is not None and path.is_file() else None
+def _bytes_here(where: Location, models_dir: Path) -> int | None:
+    """The bytes of the weights that are here: of the file, or of a whole checkpoint's; None where there are none."""
+    path = where.path
+    if path is None or path.is_file():
+        return path.stat().st_size if path else None
+    if where.hub is Hub.LOCAL or not is_cached(where, models_dir):
+        return None
+    return sum(each.stat().st_size for each in path.glob("*.safetensors") if each.is_file()) or None
 
 
 def _candidates(
@@ -165,6 +201,7 @@ def _candidates(
 ) -> list[Candidate]:
     """Every engine, model and kind of device that go together; raises Refused, with the reasons, when none do."""
     engines, wants = ENGINES if engine is None else (engine,), wants_gpus(request)
+    ready = {(each, kind): is_ready(each, kind, context.settings) for each in engines for kind in each.kinds}
     found: list[Candidate] = []
     refusals: dict[str, None] = {}
     for model in models:
@@ -172,9 +209,9 @@ def _candidates(
             for kind in each.kinds:
                 if wants is not None and wants is (kind is DeviceKind.CPU):
                     continue
-                reason = each.match(model, kind)
+                reason = each.match(model, kind) or missing(each, request.features, ENGINES)
                 if reason is None:
-                    found.append(Candidate(each, model, kind, kind in context.machine.kinds))
+                    found.append(Candidate(each, model, kind, kind in context.machine.kinds, ready[each, kind]))
                 else:
                     refusals[reason if engine else f"{each.name}: {reason}"] = None
     if not found:
@@ -187,11 +224,6 @@ def _candidates(
 def _described(models: Iterable[Model]) -> str:
     names = (f"{each.family.name} {each.spec.size}B {each.format} {each.quantization}" for each in models)
     return ", ".join(list(dict.fromkeys(names))[:3])
-
-
-def _environment(engine: Engine, model: Model, kind: DeviceKind) -> Environment:
-    environment = engine.environment(model, kind)
-    return replace(environment, python=sys.executable) if environment.embedded else environment
 
 
 def _warnings(planned: Plan, request: LaunchRequest, machine: Machine) -> Iterable[str]:
@@ -210,13 +242,6 @@ def _obstacles(planned: Plan, machine: Machine) -> Iterable[str]:
         yield f"{planned.engine} needs {count} {kind} device{'s' * (count > 1)} for this model; this machine has " + (
             ", ".join(map(str, machine.kinds))
         )
-    if not planned.environment.embedded:
-        yield (
-            f"{planned.engine} runs in an environment of its own, which this version does not make yet: "
-            "only llama.cpp can be launched; --dry-run shows the plan"
-        )
-    elif planned.model.format is Format.GGML:
-        yield "ggmlv3 files have to be converted to GGUF, which this version does not do yet: choose a ggufv2 spec"
 
 
 def _available(planned: Plan, machine: Machine) -> int:

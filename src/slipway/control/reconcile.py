@@ -83,12 +83,25 @@ def replica_phase(observation: Observation) -> Phase:
         return Phase.READY
     if observation.starting_since is not None:
         return Phase.STARTING
+    if observation.installing_since is not None:
+        return Phase.INSTALLING
     return Phase.PENDING if observation.fetching_since is None else Phase.FETCHING
+
+
+_NEAREST = (
+    Phase.READY,
+    Phase.STARTING,
+    Phase.INSTALLING,
+    Phase.FETCHING,
+    Phase.PENDING,
+    Phase.STOPPING,
+    Phase.FAILED,
+)
 
 
 def _best(phases: list[Phase]) -> Phase:
     """Of several replicas, the phase nearest to serving; with none, pending."""
-    for phase in (Phase.READY, Phase.STARTING, Phase.FETCHING, Phase.PENDING, Phase.STOPPING, Phase.FAILED):
+    for phase in _NEAREST:
         if phase in phases:
             return phase
     return Phase.PENDING
@@ -97,6 +110,7 @@ def _best(phases: list[Phase]) -> Phase:
 def _since(observation: Observation, phase: Phase) -> float:
     times = {
         Phase.FETCHING: observation.fetching_since,
+        Phase.INSTALLING: observation.installing_since,
         Phase.STARTING: observation.starting_since,
         Phase.READY: observation.ready_since,
         Phase.STOPPING: observation.stopping_since,

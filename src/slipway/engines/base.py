@@ -35,16 +35,25 @@ class Engine(Protocol):
     def refused_options(self) -> Mapping[str, str]:
         """Options it has and Slipway does not pass on: name -> why, and what to use instead."""
 
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """What it cannot do of `slipway.types.Features`: the field -> why not."""
+
+    @property
+    def own_names(self) -> Mapping[str, str]:
+        """Its own flags for what launches call otherwise: the flag's name -> the field of LaunchRequest."""
+
     def match(self, model: Model, kind: DeviceKind) -> str | None:
         """None if it can run the model on that kind of device, else why not, in a sentence."""
 
     def estimate(self, model: Model, demand: Demand, kind: DeviceKind) -> Memory:
         """Bytes needed by one replica, by terms; of a typical shape where the architecture is not known."""
 
-    def environment(self, model: Model, kind: DeviceKind) -> Environment:
-        """The Python environment its process runs in, requirements pinned.
+    def environment(self, kind: DeviceKind) -> Environment:
+        """The Python environment its processes run in on one of its kinds of device, for every model and format.
 
-        An embedded environment has no ``python``: whoever plans knows the interpreter it runs in.
+        Its requirements are pinned; the lock it names pins what they need. An embedded environment has no ``python``:
+        whoever plans knows the interpreter it runs in.
         """
 
     def launch(

@@ -1,6 +1,6 @@
 """llama.cpp: GGUF on CPUs and Apple GPUs, embedded in Slipway's own environment through xllamacpp."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from slipway.engines import causes, launching, llama_cpp_options
@@ -13,6 +13,7 @@ from slipway.types import (
     Demand,
     DeviceKind,
     Environment,
+    Features,
     Format,
     Launch,
     Memory,
@@ -89,6 +90,8 @@ class LlamaCpp:
     kinds: Final = (DeviceKind.METAL, DeviceKind.CPU)
     options: Final = llama_cpp_options.OPTIONS
     refused_options: Final = llama_cpp_options.REFUSED
+    lacks: Final = llama_cpp_options.LACKS
+    own_names: Final = llama_cpp_options.OWN_NAMES
 
     def match(self, model: Model, kind: DeviceKind) -> str | None:
         architecture = model.spec.architecture
@@ -115,11 +118,12 @@ class LlamaCpp:
                 weights_term(model),
                 kv_cache_term(architecture, demand, _SLOT_MULTIPLE),
                 _compute_buffers(architecture, demand),
+                *launching.companions_terms(demand),
                 overhead_term(("process", _PROCESS_BYTES), vocabulary),
             )
         )
 
-    def environment(self, model: Model, kind: DeviceKind) -> Environment:
+    def environment(self, kind: DeviceKind) -> Environment:
         return Environment(python="", requirements=(XLLAMACPP,), embedded=True)
 
     def launch(
@@ -134,6 +138,7 @@ class LlamaCpp:
             *("--context-length", str(demand.context_length)),
             *("--parallel", str(demand.parallel)),
             *("--threads", str(placement.threads)),
+            *_feature_words(demand.features),
         ]
         for name, value in options.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -148,6 +153,16 @@ class LlamaCpp:
 
     def explain(self, log_tail: Sequence[str]) -> str | None:
         return causes.explain(log_tail, *_CAUSES)
+
+
+def _feature_words(features: Features) -> Iterator[str]:
+    """llama.cpp applies its adapters to every request: they have no model names of their own."""
+    for _, path in features.lora:
+        yield from ("--lora", path)
+    if features.draft_model is not None:
+        yield from ("--draft-model", features.draft_model)
+    if features.draft_tokens is not None:
+        yield from ("--draft-tokens", str(features.draft_tokens))
 
 
 def _compute_buffers(architecture: Architecture, demand: Demand) -> MemoryTerm:

@@ -64,8 +64,24 @@ OPTIONS: Mapping[str, EngineOption] = table(
     EngineOption("verbosity", "how much the log tells, 0 to 5 (3)", whole(0, 5)),
     EngineOption("timeout_read", "seconds to wait for a request's bytes (3600)", whole(1)),
     EngineOption("timeout_write", "seconds to wait for a client to take bytes (3600)", whole(1)),
+    EngineOption("mmproj", "a GGUF file that projects images for this model", words),
+    EngineOption("mmproj_use_gpu", "compute the projector on the GPU (true)", switch),
     EngineOption("tensor_buft_overrides", "which buffers hold which tensors, as llama.cpp writes it", words),
 )
+
+LACKS: Mapping[str, str] = {
+    "memory_fraction": "it takes what the context and --parallel ask for, and no more",
+    "pipeline_parallel": "it splits layers over GPUs by --split-mode layer",
+    "quantization_method": "its files are quantized already: choose one with --quantization",
+    "tensor_parallel": "it splits a model over GPUs by --split-mode",
+}
+OWN_NAMES: Mapping[str, str] = {
+    "ctx_size": "context_length",
+    "draft_max": "draft_tokens",
+    "lora": "lora",
+    "model_draft": "draft_model",
+    "n_parallel": "parallel",
+}
 
 REFUSED: Mapping[str, str] = {
     **COMMON_REFUSED,
@@ -77,7 +93,17 @@ REFUSED: Mapping[str, str] = {
     "model_alias": COMMON_REFUSED["served_model_name"],
     "n_cache_reuse": "use --cache-reuse",
     "n_ctx": COMMON_REFUSED["context_length"],
-    "n_parallel": "use --parallel",
+    "lora_adapters": "use --lora-modules",
+    "mcp_servers_config": "an engine runs no tools of its own",
+    "mcp_servers_json": "an engine runs no tools of its own",
+    "models_dir": "an engine serves the model it was launched with",
+    "path_prompts_log_dir": "what clients ask is not written to files",
+    "ssl_file_cert": COMMON_REFUSED["ssl_certfile"],
+    "ssl_file_key": COMMON_REFUSED["ssl_certfile"],
+    "speculative": "use --draft-model",
+    "ui": "engines answer the gateway only",
+    "ui_mcp_proxy": "an engine runs no tools of its own",
+    "video_ffmpeg_bin_dir": "an engine starts no other programs",
     "public_path": COMMON_REFUSED["allowed_local_media_path"],
     "server_tools": "an engine runs no tools of its own",
     "slot_save_path": COMMON_REFUSED["allowed_local_media_path"],

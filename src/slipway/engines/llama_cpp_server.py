@@ -51,6 +51,10 @@ def _arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str
     parser.add_argument("--context-length", type=int, required=True)
     parser.add_argument("--parallel", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--lora", action="append", default=[], help="a GGUF adapter, applied to every request")
+    parser.add_argument("--draft-model", help="a GGUF file whose model drafts tokens, or ngram")
+    parser.add_argument("--draft-tokens", type=int, default=5)
+    parser.add_argument("--mmproj", default="", help="a GGUF file that projects images")
     arguments, rest = parser.parse_known_args(argv)
     if len(rest) % 2 or not all(name.startswith("--") for name in rest[::2]):
         parser.error(f"expected pairs of --option value, got {rest}")
@@ -74,10 +78,32 @@ def _params(xllamacpp: Any, arguments: argparse.Namespace, options: dict[str, st
     params.endpoint_metrics = True
     params.fit_params = False  # the plan has decided what fits
     params.cache_ram_mib = 0  # a prompt cache of 8 GiB would not be in the plan's estimate
+    _add_companions(xllamacpp, params, arguments)
     for name, text in options.items():
         for path in _ATTRIBUTES.get(name, (name,)):
             _assign(params, path, text)
     return params
+
+
+def _add_companions(xllamacpp: Any, params: Any, arguments: argparse.Namespace) -> None:
+    """LoRA adapters, a drafting model and a projector of images, where they are given."""
+    adapters = []
+    for path in arguments.lora:
+        adapter = xllamacpp.CommonAdapterLoraInfo()
+        adapter.path, adapter.scale = path, 1.0
+        adapters.append(adapter)
+    params.lora_adapters = adapters
+    params.mmproj.path = arguments.mmproj
+    if not arguments.draft_model:
+        return
+    kinds = xllamacpp.common_speculative_type
+    if arguments.draft_model == "ngram":
+        params.speculative.types = [kinds.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+        params.speculative.ngram_simple.size_m = arguments.draft_tokens
+    else:
+        params.speculative.types = [kinds.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
+        params.speculative.draft.mparams.path = arguments.draft_model
+        params.speculative.draft.n_max = arguments.draft_tokens
 
 
 def _assign(params: Any, path: str, text: str) -> None:

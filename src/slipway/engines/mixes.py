@@ -4,7 +4,7 @@ Sources: llama_tensor_get_type in llama.cpp's llama-quant.cpp; for GGUF files fr
 files the same function at their time (the differences are in `_OLD_GGUF` and `_GGML`). Block sizes: formats.gguf_types.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -113,11 +113,14 @@ def mix_names() -> tuple[str, ...]:
 
 def mix_bytes(architecture: Architecture, quantization: str, generation: Generation) -> int:
     """Bytes of the tensors of a file. Raises KeyError for a mix that is not known here."""
-    mix = _MIXES[generation][quantization.lower()]
-    weights = sum(
-        _stored(matrix, tensor_type(architecture, matrix, mix, generation)) for matrix in matrices(architecture)
-    )
+    weights = sum(_stored(matrix, kind) for matrix, kind in tensor_types(architecture, quantization, generation))
     return weights + 4 * vector_parameters(architecture)
+
+
+def tensor_types(architecture: Architecture, quantization: str, generation: Generation) -> Iterator[tuple[Matrix, str]]:
+    """Every matrix with the type it is stored in. Raises KeyError for a mix that is not known here."""
+    mix = _MIXES[generation][quantization.lower()]
+    return ((matrix, tensor_type(architecture, matrix, mix, generation)) for matrix in matrices(architecture))
 
 
 def tensor_type(architecture: Architecture, matrix: Matrix, mix: Mix, generation: Generation) -> str:

@@ -1,6 +1,7 @@
 """Engine options: how values are read, from text or typed, and how a mapping is checked against an engine's schema."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from slipway.engines.base import Engine, EngineOption
@@ -51,11 +52,13 @@ def table(*options: EngineOption) -> dict[str, EngineOption]:
 
 
 def flag_pairs(options: Mapping[str, Any]) -> tuple[str, ...]:
-    """Read options as command-line flags of an engine: ``--name value``, a bare ``--name`` or ``--no-name``."""
+    """Read options as command-line flags of an engine: ``--name value …``, a bare ``--name`` or ``--no-name``."""
     flags: list[str] = []
     for name, value in options.items():
         if isinstance(value, bool):
             flags.append(f"--{_flag(name)}" if value else f"--no-{_flag(name)}")
+        elif isinstance(value, tuple):
+            flags += [f"--{_flag(name)}", *map(str, value)]
         else:
             flags += [f"--{_flag(name)}", str(value)]
     return tuple(flags)
@@ -127,6 +130,34 @@ def words(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or value.startswith("-") or not value.isprintable():
         raise ValueError("a text")
     return value.strip()
+
+
+def json_object(*refused: str) -> Reader:
+    """A JSON object as text, which an engine reads; ``refused`` names keys it must not have, at any depth."""
+
+    def read(value: Any) -> str:
+        try:
+            parsed = json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            parsed = None
+        if not isinstance(parsed, dict):
+            raise ValueError("a JSON object")
+        for key in _keys(parsed):
+            if key in refused:
+                raise ValueError(f"an object without {key}, which names code or opens the engine")
+        return json.dumps(parsed)
+
+    return read
+
+
+def _keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key).replace("-", "_").rpartition(".")[2]
+            yield from _keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _keys(inner)
 
 
 def _option(engine: Engine, name: str) -> EngineOption:

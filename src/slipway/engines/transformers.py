@@ -14,6 +14,24 @@ from slipway.types import Demand, DeviceKind, Environment, Format, Launch, Memor
 _PREFILL_TOKENS = 2048  # tokens of prompts computed at once; given in argv, so that the estimate holds
 _DEVICES = {DeviceKind.CPU: "cpu", DeviceKind.CUDA: "cuda", DeviceKind.METAL: "mps"}
 
+_REQUIRED = (
+    "transformers==5.23.0",
+    "torch==2.13.0",
+    "accelerate==1.15.0",
+    "aiohttp==3.14.5",  # from here on: what Slipway's server and images need
+    "jinja2==3.1.6",
+    "llguidance==1.9.1",
+    "pillow==13.0.0",
+    "safetensors==0.8.0",
+)
+_QUANTIZED = ("gptqmodel==7.6.0", "optimum==2.3.0", "bitsandbytes==0.50.2")
+_PROBE = ("torch", "transformers", "aiohttp", "llguidance")
+_DISK_BYTES = {
+    DeviceKind.CPU: 1_400_000_000,  # as measured on Linux
+    DeviceKind.METAL: 1_500_000_000,  # an allowance, as the next
+    DeviceKind.CUDA: 8 * 10**9,
+}
+
 _CAUSES = (
     Cause(
         r"does not recognize this architecture|Unrecognized configuration class|has no attribute '(\w+For\w+)'",
@@ -37,6 +55,8 @@ class Transformers:
     kinds: Final = (DeviceKind.CUDA, DeviceKind.METAL, DeviceKind.CPU)
     options: Final = transformers_options.OPTIONS
     refused_options: Final = transformers_options.REFUSED
+    lacks: Final = transformers_options.LACKS
+    own_names: Final = transformers_options.OWN_NAMES
 
     def match(self, model: Model, kind: DeviceKind) -> str | None:
         architecture = model.spec.architecture
@@ -61,15 +81,11 @@ class Transformers:
             )
         )
 
-    def environment(self, model: Model, kind: DeviceKind) -> Environment:
-        requirements = ["transformers==5.23.0", "torch==2.13.0", "accelerate==1.15.0"]
-        if model.format in {Format.GPTQ, Format.AWQ}:
-            requirements += ["gptqmodel==7.6.0", "optimum==2.3.0"]
-        if _bitsandbytes(model):
-            requirements.append("bitsandbytes==0.50.2")
-        if _is_vision(model):
-            requirements.append("pillow==12.0.0")
-        return Environment("3.11", tuple(requirements))
+    def environment(self, kind: DeviceKind) -> Environment:
+        """One for all formats; on Apple GPUs without GPTQ, AWQ and bitsandbytes, which have no kernels there."""
+        quantized = () if kind is DeviceKind.METAL else _QUANTIZED
+        lock = f"transformers-{kind}"
+        return Environment("3.11", (*_REQUIRED, *quantized), False, lock, _PROBE, (), _DISK_BYTES[kind])
 
     def launch(
         self, model: Model, uid: str, demand: Demand, placement: Placement, options: Mapping[str, Any]
@@ -79,7 +95,7 @@ class Transformers:
         if placement.kind is DeviceKind.CPU:
             env["OMP_NUM_THREADS"] = str(placement.threads)
         return Launch(
-            argv=("{python}", "-m", "slipway_transformers_server", *flag_pairs(flags)),
+            argv=(*launching.isolated("slipway.engines.transformers_server"), *flag_pairs(flags)),
             env=env,
             secret_variable=launching.SECRET_VARIABLE,
             ready_path="/health",

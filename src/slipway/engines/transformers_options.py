@@ -27,6 +27,17 @@ OPTIONS: Mapping[str, EngineOption] = table(
     EngineOption("log_level", "debug, info, warning, error", choice("debug", "info", "warning", "error")),
 )
 
+LACKS: Mapping[str, str] = {
+    "draft_model": "its server drafts no tokens",
+    "draft_tokens": "its server drafts no tokens",
+    "lora": "its server reads no adapters",
+    "memory_fraction": "it takes what the context and --parallel ask for, and no more",
+    "pipeline_parallel": "its server uses one process",
+    "quantization_method": "it quantizes by --quantization: 4-bit or 8-bit",
+    "tensor_parallel": "its server uses one process",
+}
+OWN_NAMES: Mapping[str, str] = {}
+
 REFUSED: Mapping[str, str] = {
     **COMMON_REFUSED,
     "chat_template": "the checkpoint's own template is used, or the family's: register a family with a chat_template",

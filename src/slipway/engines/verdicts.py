@@ -13,9 +13,7 @@ def verdict(engine: Engine, model: Model, machine_kinds: Sequence[DeviceKind]) -
     kinds = tuple(kind for kind in engine.kinds if refusals[kind] is None)
     here = [kind for kind in machine_kinds if kind in kinds]
     if here:
-        converted = (
-            ", once converted to GGUF, which this version does not do yet" if model.format is Format.GGML else ""
-        )
+        converted = ", once converted to GGUF, at its first launch" if model.format is Format.GGML else ""
         return Verdict(engine.name, kinds, True, f"runs on {IN_WORDS[here[0]]}{converted}")
     if kinds:
         return Verdict(engine.name, kinds, False, _not_here(engine, kinds, machine_kinds, refusals))

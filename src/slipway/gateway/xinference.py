@@ -118,6 +118,7 @@ def _standing(status: Status) -> dict[str, Any]:
         "parallel": plan.demand.parallel,
         "memory": {"terms": [asdict(term) for term in plan.memory.terms], "total_bytes": plan.memory.total_bytes},
         "progress": _progress(status),
+        "installing": _installing(status),
         "failure": _failure(status.failure),
         "replicas": [_replica(each) for each in status.observations],
         "reasons": list(plan.reasons),
@@ -125,24 +126,33 @@ def _standing(status: Status) -> dict[str, Any]:
     }
 
 
-def _progress(status: Status) -> dict[str, int | None] | None:
-    """Bytes fetched, while fetching. Replicas of one deployment share a fetch: the furthest one tells."""
+def _progress(status: Status) -> dict[str, Any] | None:
+    """Bytes fetched, their rate and the seconds left, while fetching: of replicas, which share it, the furthest."""
     if status.phase is not Phase.FETCHING or not status.observations:
         return None
     furthest = max(status.observations, key=lambda each: each.fetched_bytes)
-    return {"fetched_bytes": furthest.fetched_bytes, "total_bytes": furthest.fetch_total_bytes}
+    have, total, rate = furthest.fetched_bytes, furthest.fetch_total_bytes, furthest.fetch_bytes_per_s
+    left_s = (total - have) / rate if total is not None and rate else None
+    return {"fetched_bytes": have, "total_bytes": total, "bytes_per_s": rate, "seconds_left": left_s}
+
+
+def _installing(status: Status) -> str | None:
+    """What is done to make the engine's environment, while it is made."""
+    if status.phase is not Phase.INSTALLING:
+        return None
+    return next((each.installing for each in status.observations if each.installing), None)
 
 
 def _share_done(status: Status) -> float:
     """How far a launch has come, 0 to 1: fetching is taken for its first nine tenths."""
     if status.phase is Phase.READY:
         return 1.0
-    if status.phase is Phase.STARTING:
+    if status.phase in {Phase.INSTALLING, Phase.STARTING}:
         return 0.9
     progress = _progress(status)
     if progress is None or not progress["total_bytes"]:
         return 0.0
-    return 0.9 * (progress["fetched_bytes"] or 0) / progress["total_bytes"]
+    return float(0.9 * (progress["fetched_bytes"] or 0) / progress["total_bytes"])
 
 
 def _failure(failure: Failure | None) -> dict[str, Any] | None:

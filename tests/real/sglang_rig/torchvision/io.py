@@ -1,0 +1,5 @@
+"""Decoding of images: absent."""
+
+from . import __getattr__
+
+__all__ = ["__getattr__"]

@@ -1,0 +1,5 @@
+"""Functions on images: absent."""
+
+from . import InterpolationMode, __getattr__
+
+__all__ = ["InterpolationMode", "__getattr__"]
