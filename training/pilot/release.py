@@ -9,7 +9,7 @@ from typing import Any
 from training.pilot import truth
 from training.pilot.export_gguf import exported_gguf
 
-TRUTH_SEED = 2029
+TRUTH_SEED = 2030
 TARGET = Path(__file__).resolve().parents[2] / "src" / "slipway" / "pilot"
 FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
