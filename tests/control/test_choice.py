@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import slipway
 from slipway.catalogue.catalogue import load_catalogue
 from slipway.control.choice import less, threads_share
 from slipway.control.planner import PlanContext, check, plan
@@ -266,3 +267,12 @@ def test_where_nothing_fits_the_terms_are_those_of_the_least_demand() -> None:
     assert (planned.demand.context_length, planned.demand.parallel) == (2048, 1)
     with pytest.raises(DoesNotFit):
         check(planned, request, SMALL)
+
+
+@pytest.mark.parametrize("quantization", ["8-bit", "4-bit"])
+def test_a_checkpoint_at_a_path_is_quantized_while_it_loads(quantization: str) -> None:
+    path = str(Path(slipway.__file__).parent / "pilot")
+    request = LaunchRequest("mine", model_engine="transformers", model_path=path, quantization=quantization)
+    planned = plan(request, context())
+    assert planned.model.quantization == quantization
+    assert planned.launch.argv[planned.launch.argv.index("--quantize") + 1] == quantization

@@ -4,7 +4,6 @@ A stand-in of each architecture and format is made in tests/real/stand_ins.py; w
 skipped with the reason. The pilot answers its question right in every format that keeps it.
 """
 
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from slipway.hubs.download import fetch
 from slipway.types import Format
 from tests.hub_stand_in import HubStandIn, hub_stand_in
+from tests.real.environments import SHARED, engine_python
 from tests.real.server import Server, running_server
 from tests.real.stand_ins import Made, make
 from tests.spec_stand_ins import Case, cases
@@ -36,6 +36,8 @@ def hub() -> Iterator[HubStandIn]:
 @pytest.fixture(scope="module")
 def server(hub: HubStandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("home")
+    engine_python("Transformers")
+    (home / "environments").symlink_to(SHARED)
     with running_server(home, HF_ENDPOINT=hub.address, MODELSCOPE_ENDPOINT=hub.address) as server:
         yield server
 
@@ -84,12 +86,8 @@ def fetch_large(case: Case, server: Server, hub: HubStandIn, monkeypatch: pytest
 
 
 def engine_for(case: Case) -> str:
-    """llama.cpp for what it reads; Transformers for checkpoints, where the environment of a test is named."""
-    if case.spec.format in {Format.GGUF, Format.GGML}:
-        return "llama.cpp"
-    if not os.environ.get("SLIPWAY_TEST_TRANSFORMERS"):
-        pytest.skip("checkpoints need Transformers' environment: set SLIPWAY_TEST_TRANSFORMERS=1 once it is installed")
-    return "Transformers"
+    """llama.cpp for what it reads; Transformers for checkpoints."""
+    return "llama.cpp" if case.spec.format in {Format.GGUF, Format.GGML} else "Transformers"
 
 
 def assert_right(made: Made, text: str) -> None:

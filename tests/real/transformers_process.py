@@ -1,7 +1,4 @@
-"""The Transformers engine process, started as the runtime starts it, in an environment that a variable names.
-
-SLIPWAY_TRANSFORMERS_PYTHON is the interpreter of an environment that has what the engine requires.
-"""
+"""The Transformers engine process, started as the runtime starts it, in the environment that Slipway makes for it."""
 
 import contextlib
 import os
@@ -11,14 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 import slipway
 from slipway.engines import isolated
 from slipway.runtime.ports import free_port
+from tests.real.environments import engine_python
 from tests.real.server import until
 
-PYTHON = os.environ.get("SLIPWAY_TRANSFORMERS_PYTHON")
 PILOT = Path(slipway.__file__).parent / "pilot"
 
 
@@ -32,12 +27,10 @@ class Engine:
 
 @contextlib.contextmanager
 def running_engine(log: Path, *flags: str) -> Iterator[Engine]:
-    """The pilot in bfloat16 on the CPU. Skips the test, saying so, where no environment is named."""
-    if PYTHON is None:
-        pytest.skip("NOT RUN: SLIPWAY_TRANSFORMERS_PYTHON names no environment of the Transformers engine")
+    """The pilot in bfloat16 on the CPU."""
     port, secret = free_port(), secrets.token_urlsafe(16)
     argv = [
-        PYTHON, "-P", str(isolated.__file__), "slipway.engines.transformers_server",
+        str(engine_python("Transformers")), "-P", str(isolated.__file__), "slipway.engines.transformers_server",
         "--model", str(PILOT), "--alias", "pilot", "--host", "127.0.0.1", "--port", str(port),
         "--context-length", "2048", "--parallel", "16", "--max-batch-tokens", "2048", "--device", "cpu",
         "--dtype", "bfloat16", "--tool-call-parser", "hermes", *flags,

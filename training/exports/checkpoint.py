@@ -31,13 +31,14 @@ def copied(folder: Path, target: Path) -> None:
 def quantized(folder: Path, target: Path, kind: str) -> None:
     """The checkpoint in ``kind``, written anew; embeddings, norms and the tied head stay as they are."""
     os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
-    from gptqmodel import GPTQModel, QuantizeConfig
+    from gptqmodel import BACKEND, GPTQModel, QuantizeConfig
     from gptqmodel.quantization import FORMAT, METHOD
 
     method = {"method": METHOD.AWQ, "format": FORMAT.GEMM} if kind == "awq-Int4" else {"desc_act": False, "sym": True}
     config = QuantizeConfig(bits=BITS[kind], group_size=GROUP, **method)
     model = GPTQModel.load(str(folder), config, device="cpu")
-    model.quantize(calibration(folder), batch_size=8)
+    backend = BACKEND.AWQ_TORCH if kind == "awq-Int4" else BACKEND.AUTO  # AWQ's own choice wants a GPU
+    model.quantize(calibration(folder), batch_size=8, backend=backend)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     model.save(str(target))

@@ -18,6 +18,7 @@ from slipway.deployment import Plan
 from slipway.engines import ENGINES, find_engine, read_options, verdicts
 from slipway.engines.base import Engine
 from slipway.engines.features import missing, with_own_flags
+from slipway.engines.weights import WHILE_LOADING
 from slipway.errors import BadRequest, DoesNotFit, Refused
 from slipway.hubs.cache import is_cached
 from slipway.parameters import LaunchRequest
@@ -162,6 +163,13 @@ def _local_models(request: LaunchRequest, context: PlanContext, path: Path) -> t
     elif request.model_name:
         reasons.append(f"{request.model_name} is no family of the catalogue: taken as a model of its own")
     _agree("format", request.format, str(spec.format), path)
+    if spec.format is Format.PYTORCH and request.quantization in WHILE_LOADING:
+        quantization = request.quantization
+        spec = replace(
+            spec,
+            quantizations=(quantization,),
+            sources=tuple(replace(source, quantizations=(quantization,)) for source in spec.sources),
+        )
     _agree("quantization", request.quantization, quantization, path)
     where = location(choose_source(spec, quantization, None), quantization, context.settings.models)
     where = _served(where, spec, context)

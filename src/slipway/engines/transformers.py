@@ -8,7 +8,7 @@ from slipway.engines.causes import Cause
 from slipway.engines.kinds import IN_WORDS
 from slipway.engines.memory import MIB, kv_cache_term, overhead_term, torch_activations_term
 from slipway.engines.options import flag_pairs
-from slipway.engines.weights import known_architecture, weights_term
+from slipway.engines.weights import known_architecture, quantized_while_loading, weights_term
 from slipway.types import Demand, DeviceKind, Environment, Format, Launch, Memory, MemoryTerm, Model, Placement
 
 _PREFILL_TOKENS = 2048  # tokens of prompts computed at once; given in argv, so that the estimate holds
@@ -119,7 +119,7 @@ def _flags(model: Model, uid: str, demand: Demand, placement: Placement) -> dict
         "device": _DEVICES.get(placement.kind, str(placement.kind)),
         "dtype": "bfloat16" if model.format is Format.PYTORCH else "auto",  # GPTQ and AWQ scales are float16
     }
-    if model.format is Format.PYTORCH and model.quantization in {"4-bit", "8-bit"}:
+    if quantized_while_loading(model):
         flags["quantize"] = model.quantization
     parser = launching.tool_parser(model)
     if parser is not None:

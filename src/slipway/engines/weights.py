@@ -5,6 +5,7 @@ from slipway.engines.shapes import matrices, parameters, typical, vector_paramet
 from slipway.errors import Refused
 from slipway.types import Architecture, Format, MemoryTerm, Model, in_gib
 
+WHILE_LOADING = ("8-bit", "4-bit")  # of a full-precision checkpoint, by bitsandbytes
 _GROUP = 128  # weights that share a scale and a zero point in the GPTQ and AWQ checkpoints catalogued
 _NF4_BLOCK = 64  # weights that share one float32 maximum in bitsandbytes' nf4
 
@@ -29,7 +30,7 @@ def known_architecture(model: Model) -> Architecture:
 
 def quantized_while_loading(model: Model) -> bool:
     """bitsandbytes quantizes a full-precision checkpoint as it is read: the files say nothing of memory."""
-    return model.format is Format.PYTORCH and model.quantization in {"4-bit", "8-bit"}
+    return model.format is Format.PYTORCH and model.quantization in WHILE_LOADING
 
 
 def generation_of(model: Model) -> Generation:
