@@ -87,6 +87,20 @@ async def test_a_launch_is_ready_when_its_replica_answers_and_only_then_routed(
     assert "secret" not in repr(endpoint)
 
 
+async def test_the_names_of_adapters_are_routed_to_their_deployment(fleet: FakeFleet) -> None:
+    def with_adapter(request: LaunchRequest, load: Load) -> Plan:
+        planned = planner(request, load)
+        return replace(planned, launch=replace(planned.launch, also_serves=("tiny:polite",)))
+
+    async with asyncio.timeout(BOUND_S), Controller(with_adapter, fleet) as controller:
+        await controller.launch(LaunchRequest("tiny"))
+        fleet.see(Observation("tiny-0", starting_since=2.0, ready_since=3.0, address="http://127.0.0.1:1"))
+        await controller.wait_ready("tiny")
+        assert controller.routes["tiny:polite"] == controller.routes["tiny"]
+        await controller.terminate("tiny")
+        assert controller.routes == {}
+
+
 @pytest.mark.parametrize("kind", [EngineFailed, FetchFailed])
 async def test_who_waits_is_told_the_cause_with_the_end_of_the_log(
     controller: Controller, fleet: FakeFleet, kind: type[EngineFailed]

@@ -154,7 +154,9 @@ class Controller:
     async def _publish(self) -> None:
         """Make the snapshot of what can be asked, log what has changed, and wake who waits for news."""
         now = self.statuses()
-        self.routes = {each.deployment.uid: self._route(each) for each in now}
+        own = {each.deployment.uid: self._route(each) for each in now}
+        adapters = {name: own[each.deployment.uid] for each in now for name in each.deployment.plan.launch.also_serves}
+        self.routes = {**adapters, **own}
         self._log(now)
         async with self._news:
             self._news.notify_all()
