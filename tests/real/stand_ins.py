@@ -4,8 +4,11 @@
 is skipped by name.
 """
 
+import functools
 import json
 import struct
+import subprocess
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +18,10 @@ import pytest
 import slipway
 from slipway.types import Format
 from tests import ggml_writer
+from tests.real.environments import engine_python
 from tests.spec_stand_ins import Case, files_of
 
+ROOT = Path(__file__).parents[2]
 PILOT = Path(slipway.__file__).parent / "pilot"
 _CHECKPOINT = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
 
@@ -36,6 +41,8 @@ def make(case: Case, directory: Path) -> Made:
     if case.spec.format is Format.GGML:
         return Made(files_of(case, ggml_writer.ggml(ggml_writer.Shape(file_type=7), ggml_writer.Q8_0)), truthful=False)
     assert case.spec.architecture is not None
+    if case.spec.architecture.name == "Qwen2ForCausalLM" and case.spec.format in {Format.GPTQ, Format.AWQ}:
+        return Made(quantized_pilot(f"{case.spec.format}-{case.quantization}"), truthful=True)
     maker = _MAKERS.get((case.spec.architecture.name, case.spec.format))
     if maker is None:
         pytest.skip(f"no stand-in of {case.spec.architecture.name} is made as {case.spec.format} yet")
@@ -45,6 +52,16 @@ def make(case: Case, directory: Path) -> Made:
 def pilot(_: Path) -> Made:
     """The pilot's own checkpoint, a Qwen2."""
     return Made(_pilot_files(), truthful=True)
+
+
+@functools.cache
+def quantized_pilot(kind: str) -> Mapping[str, bytes]:
+    """The pilot quantized by the Transformers engine's environment, once for all specs of a kind."""
+    with tempfile.TemporaryDirectory() as folder:
+        argv = [str(engine_python("Transformers")), "-m", "training.exports", kind, folder]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return {each.name: each.read_bytes() for each in (Path(folder) / kind).iterdir()}
 
 
 def pilot_as_llama(_: Path) -> Made:
@@ -86,7 +103,7 @@ def _pilot_files() -> dict[str, bytes]:
     return {**files, "tokenizer_config.json": json.dumps(settings).encode()}
 
 
-# Slots for exports that are made elsewhere: GPTQ and AWQ of the pilot and its Llama, and the two that see.
+# Still without a stand-in: GPTQ and AWQ of a Llama, and the two that see.
 _MAKERS: Mapping[tuple[str, Format], Callable[[Path], Made]] = {
     ("Qwen2ForCausalLM", Format.PYTORCH): pilot,
     ("LlamaForCausalLM", Format.PYTORCH): pilot_as_llama,
