@@ -66,6 +66,10 @@ class Held:
             self.descriptor = None
 
 
+class _MadeMeanwhile(Exception):
+    """Another has made the environment while we waited to make it."""
+
+
 Build = Callable[["Making"], Record]
 
 
@@ -135,7 +139,13 @@ class Environments:
     def _make(self, environment: Environment, tell: Tell, cancel: threading.Event) -> None:
         lock = read_lock(environment, self._locks)
         place = self._root / lock.name
-        with self._exclusive(lock.name, lambda _: _wait(lock.name, tell, cancel)) as descriptor:
+
+        def wait(name: str) -> None:
+            if self.find(environment) is not None:  # whoever made it uses it by now, and keeps its lock
+                raise _MadeMeanwhile
+            _wait(name, tell, cancel)
+
+        with contextlib.suppress(_MadeMeanwhile), self._exclusive(lock.name, wait) as descriptor:
             if self.find(environment) is not None:  # made by another while we waited
                 return
             for leftover in self._root.glob(f".*-{lock.name}"):  # whoever made or removed it is dead: we have its lock
